@@ -1,0 +1,25 @@
+/* The Kafka headers of an event record: names, binary forms, writing and reading.
+ *
+ * tg-tenant, tg-type: text. tg-event-id: 16 bytes. tg-occurred-at, tg-received-at: int64 µs, big
+ * endian. tg-time-own: one byte, 0 or 1. traceparent: W3C text. A record without the first six is a dead
+ * letter that only the operator sees.
+ *
+ * Threads: values of one thread. */
+#ifndef TG_EVENT_WIRE_H
+#define TG_EVENT_WIRE_H
+
+#include <librdkafka/rdkafka.h>
+
+#include "common/event/event.h"
+#include "common/observe/trace.h"
+
+/* Gives the headers of `event` (owned; rd_kafka_producev takes them), or NULL when out of memory.
+ * `trace` may be NULL. */
+rd_kafka_headers_t *tg_event_headers(const tg_event_t *event, const tg_trace_t *trace);
+
+/* Fills tenant, type, id, times and time_own of `event` from a record's headers. Texts are borrowed
+ * from the message. TG_INVALID names the missing or malformed header. */
+TG_NODISCARD tg_status_t tg_event_read_headers(const rd_kafka_message_t *message, tg_event_t *event,
+                                               tg_error_t *error);
+
+#endif

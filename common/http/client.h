@@ -1,0 +1,86 @@
+/* HTTP/1.1 client to our own services: keep-alive pools on the caller's loop, one per upstream
+ * instance, each with a circuit breaker.
+ *
+ * Why our own hop: the gateway rebuilds each upstream request from what it understood, so that a
+ * client's framing never travels on. Answers must have Content-Length or chunked framing and fit
+ * max_body. A request is sent on a kept connection if there is one; if that connection turns out to
+ * be closed before one byte of the answer came, an idempotent request, or one whose bytes were not
+ * written yet, goes once more on a fresh one.
+ *
+ * Limits: connections and waiting requests per instance (TG_FULL beyond), answer head 32 KiB,
+ * answer body max_body. The deadline covers waiting, connecting, writing and reading.
+ *
+ * Threads: belongs to its loop's thread. */
+#ifndef TG_HTTP_CLIENT_H
+#define TG_HTTP_CLIENT_H
+
+#include "common/http/breaker.h"
+#include "common/loop/loop.h"
+
+typedef struct tg_http_client tg_http_client_t; /* one upstream: a set of instances */
+typedef struct tg_http_call tg_http_call_t;
+
+typedef struct tg_http_client_config {
+    const char *name;         /* "query"; for logs and metrics */
+    const char *instances;    /* "127.0.0.1:8082,127.0.0.1:8083"; at most 16 */
+    size_t max_connections;   /* per instance */
+    size_t max_waiting;       /* requests waiting for a connection, per instance */
+    size_t max_body;          /* bytes of an answer */
+    uint64_t connect_timeout_ms;
+    uint64_t idle_timeout_ms; /* a kept connection is closed after this */
+    tg_breaker_config_t breaker;
+} tg_http_client_config_t;
+
+typedef struct tg_http_header {
+    tg_str_t name, value;
+} tg_http_header_t;
+
+typedef struct tg_http_request {
+    tg_str_t method;
+    tg_str_t target;   /* origin-form: path and query, already encoded */
+    const tg_http_header_t *headers; /* without Host, Content-Length, Connection */
+    size_t header_count;
+    tg_str_t body;     /* borrowed until the callback */
+    uint64_t deadline_at_ms; /* loop clock */
+    bool idempotent;
+} tg_http_request_t;
+
+typedef struct tg_http_response {
+    int code;
+    const tg_http_header_t *headers; /* names in lower case; hop-by-hop ones removed */
+    size_t header_count;
+    tg_str_t body;
+} tg_http_response_t;
+
+/* Called once, later. On TG_OK `response` is borrowed until return. Otherwise TG_TIMEOUT,
+ * TG_UNAVAILABLE (no instance could be reached, or all breakers are open), TG_FULL, TG_INTERNAL (malformed or too
+ * large an answer). */
+typedef void (*tg_http_done_fn)(void *arg, tg_status_t status, const tg_http_response_t *response);
+
+TG_NODISCARD tg_status_t tg_http_client_open(tg_loop_t *loop, const tg_http_client_config_t *config,
+                                             tg_http_client_t **out_client, tg_error_t *error);
+
+/* Calls in flight must be finished or cancelled. NULL is allowed. */
+void tg_http_client_close(tg_http_client_t *client);
+
+/* Starts a call. The request's texts are copied except the body. NULL only when out of memory; every
+ * other trouble comes through the callback. */
+tg_http_call_t *tg_http_client_call(tg_http_client_t *client, const tg_http_request_t *request,
+                                    tg_http_done_fn done, void *arg);
+
+/* After this the callback cannot come; the connection is closed if bytes were in flight. NULL is
+ * allowed. */
+void tg_http_call_cancel(tg_http_call_t *call);
+
+tg_str_t tg_http_response_header(const tg_http_response_t *response, const char *lower_name);
+
+/* Instances, for /ready and metrics: state and counters of each. */
+typedef struct tg_http_instance_stats {
+    const char *address;
+    tg_breaker_state_t breaker;
+    uint64_t breaker_opened_total, calls_total, failures_total;
+    size_t connections, inflight, waiting;
+} tg_http_instance_stats_t;
+size_t tg_http_client_stats(const tg_http_client_t *client, tg_http_instance_stats_t *out, size_t max);
+
+#endif
