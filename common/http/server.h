@@ -70,6 +70,7 @@ typedef struct tg_http_route {
     size_t max_body;     /* bytes; 0: no body is accepted (413) */
     tg_http_format_t format;
     unsigned flags;      /* TG_HTTP_ROUTE_* */
+    const void *user;    /* the service's own note on the row */
 } tg_http_route_t;
 enum { TG_HTTP_ROUTE_INTERNAL = 1 /* refuse (403) requests without the shared secret */ };
 
