@@ -1,0 +1,73 @@
+# shellcheck shell=bash
+# Secrets and the one settings file of a stack, run/tidegate.ini.
+#
+# Secrets are made once per run directory and never change under a living database. The file is
+# written when it is missing or when the port base changed; until then it is the user's to edit.
+
+PG_ROLES=(gateway registry worker query)
+SECRETS=(postgres shared "${PG_ROLES[@]}")
+
+secret() { cat "$RUN/secrets/$1"; }
+
+make_secrets() {
+  local name
+  (
+    umask 077
+    mkdir -p "$RUN/secrets"
+    for name in "${SECRETS[@]}"; do
+      if [[ ! -s $RUN/secrets/$name ]]; then random_hex 24 >"$RUN/secrets/$name"; fi
+    done
+  )
+}
+
+# A connection string for the login $1 with the secret $2.
+dsn() {
+  printf 'host=127.0.0.1 port=%s dbname=tidegate user=%s password=%s' "${PORT[postgres]}" "$1" "$(secret "$2")"
+}
+
+# The section of a service: where it listens, and as whom it connects.
+service_section() {
+  local name=$1
+  printf '\n[%s]\n' "$name"
+  case $name in
+  worker) ;;
+  *) printf 'http.listen = 127.0.0.1:%s\n' "${PORT[$name]}" ;;
+  esac
+  printf 'http.admin_listen = 127.0.0.1:%s\n' "$(admin_port "$name")"
+  case $name in
+  ingestion) ;;
+  *) printf 'pg.dsn = %s\n' "$(dsn "tidegate_$name" "$name")" ;;
+  esac
+}
+
+ini_text() {
+  cat <<END
+# tidegate's local stack on port base $BASE. Made by deploy/local/stack; edit it as you like, it is
+# written anew only after make clean, make reset or a change of the port base. Holds passwords.
+
+[tidegate]
+kafka.brokers = 127.0.0.1:${PORT[kafka]}
+redis.address = 127.0.0.1:${PORT[redis]}
+gateway.secret = $(secret shared)
+registry.instances = 127.0.0.1:${PORT[registry]}
+ingestion.instances = 127.0.0.1:${PORT[ingestion]}
+query.instances = 127.0.0.1:${PORT[query]}
+builtin.dir = $TOP/schemas
+
+[migrate]
+pg.dsn = $(dsn tidegate postgres)
+
+[cli]
+pg.dsn = $(dsn tidegate postgres)
+END
+  local name
+  for name in "${SERVICES[@]}"; do service_section "$name"; done
+}
+
+make_ini() {
+  make_secrets
+  if [[ -s $INI ]] && grep -q "port base $BASE\\." "$INI"; then return 0; fi
+  if [[ -s $INI ]]; then say "tidegate: the port base changed, $INI is written anew"; fi
+  (umask 077 && ini_text >"$INI.new")
+  mv -f "$INI.new" "$INI"
+}

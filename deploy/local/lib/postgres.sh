@@ -1,0 +1,113 @@
+# shellcheck shell=bash
+# A PostgreSQL cluster of the stack's own: on loopback, passwords only (SCRAM), fsync on.
+#
+# PostgreSQL refuses to run as root. Then the cluster is the `postgres` user's, which must be able
+# to reach it: where the run directory lies below one that only root may enter (/root), the data
+# goes to /var/lib/tidegate-local instead; run/postgres.dir records where it is.
+
+PG_HOME=/var/lib/tidegate-local
+PG_SETTINGS=(
+  listen_addresses=127.0.0.1 unix_socket_directories= max_connections=200
+  shared_buffers=128MB work_mem=8MB maintenance_work_mem=64MB max_wal_size=2GB
+  checkpoint_timeout=15min wal_compression=on random_page_cost=1.1 jit=off
+  timezone=UTC log_timezone=UTC log_min_duration_statement=1s log_checkpoints=off
+  "log_line_prefix=%m [%p] %u@%d %a "
+)
+
+pg_bin() {
+  local dir
+  for dir in "${TIDEGATE_PG_BIN:-}" /usr/lib/postgresql/{15,16,17}/bin; do
+    if [[ -x $dir/postgres && -x $dir/initdb ]]; then printf '%s' "$dir"; return; fi
+  done
+  die "no PostgreSQL server found; run deploy/local/install, or name its bin directory in TIDEGATE_PG_BIN"
+}
+
+# Runs "$@" as the user who owns the cluster.
+as_postgres() {
+  if ((EUID != 0)); then "$@"; return; fi
+  (cd / && setpriv --reuid=postgres --regid=postgres --init-groups -- "$@")
+}
+
+# Chooses where the cluster lives and makes that directory; the choice is recorded once.
+pg_place() {
+  if [[ -s $RUN/postgres.dir ]]; then return 0; fi
+  local dir=$RUN/postgres
+  if ((EUID == 0)) && ! as_postgres test -x "$RUN"; then
+    mkdir -p "$PG_HOME"
+    dir=$(mktemp -d "$PG_HOME/XXXXXXXX")
+    say "tidegate: the user 'postgres' cannot enter $RUN, so PostgreSQL's data is in $dir (make clean removes it)"
+  fi
+  mkdir -p "$dir"
+  if ((EUID == 0)); then chown postgres:postgres "$dir"; fi
+  chmod 700 "$dir"
+  printf '%s\n' "$dir" >"$RUN/postgres.dir"
+}
+
+pg_data() { printf '%s/data' "$(<"$RUN/postgres.dir")"; }
+
+# initdb, once. The mark is written last: a run that was cut short begins anew.
+pg_prepare() {
+  pg_place
+  if [[ -e $RUN/postgres.ready ]]; then return 0; fi
+  local data
+  data=$(pg_data)
+  as_postgres rm -rf "$data" "$data.pw"
+  # shellcheck disable=SC2016
+  secret postgres | as_postgres sh -c 'umask 077 && cat >"$1"' - "$data.pw"
+  as_postgres "$(pg_bin)/initdb" --pgdata="$data" --username=tidegate --pwfile="$data.pw" \
+    --auth=scram-sha-256 --encoding=UTF8 --locale=C.UTF-8 --data-checksums \
+    >"$LOG/initdb.log" 2>&1 || { cat "$LOG/initdb.log" >&2; die "initdb failed"; }
+  as_postgres rm -f "$data.pw"
+  touch "$RUN/postgres.ready"
+}
+
+pg_launch() {
+  local command=("$(pg_bin)/postgres" -D "$(pg_data)" -p "${PORT[postgres]}") setting
+  for setting in "${PG_SETTINGS[@]}"; do command+=(-c "$setting"); done
+  if ((EUID == 0)); then
+    command=(setpriv --reuid=postgres --regid=postgres --init-groups -- "${command[@]}")
+  fi
+  launch postgres "${command[@]}"
+}
+
+# psql as the owner of the database; errors stop it.
+pg_psql() {
+  PGPASSWORD=$(secret postgres) PGOPTIONS='-c client_min_messages=warning' \
+    "$(pg_bin)/psql" -X -q -h 127.0.0.1 -p "${PORT[postgres]}" -U tidegate -v ON_ERROR_STOP=1 "$@"
+}
+
+pg_answers() { pg_psql -d postgres -Atc 'select 1' >/dev/null 2>&1; }
+
+pg_create_database() {
+  if [[ -e $RUN/postgres.created ]]; then return 0; fi
+  [[ $(pg_psql -d postgres -Atc "select 1 from pg_database where datname = 'tidegate'") == 1 ]] ||
+    pg_psql -d postgres -c 'create database tidegate'
+  touch "$RUN/postgres.created"
+}
+
+pg_start() {
+  pg_prepare
+  pg_launch
+  await 20000 postgres port_open "${PORT[postgres]}"
+  await 20000 postgres pg_answers
+  pg_create_database
+}
+
+# The migrations make the service roles without passwords; the stack's own are set here, each time,
+# through psql's standard input, so that they appear in no process list and no log.
+pg_set_passwords() {
+  local role
+  for role in "${PG_ROLES[@]}"; do
+    printf "alter role tidegate_%s login password '%s';\n" "$role" "$(secret "$role")"
+  done | pg_psql -d tidegate -c 'set log_min_duration_statement = -1' -f -
+}
+
+pg_wipe() {
+  if [[ -s $RUN/postgres.dir ]]; then
+    local dir
+    dir=$(<"$RUN/postgres.dir")
+    if [[ $dir == "$RUN/postgres" || $dir == "$PG_HOME"/???????? ]]; then rm -rf "$dir"; fi
+    rmdir "$PG_HOME" 2>/dev/null || true
+  fi
+  rm -f "$RUN"/postgres.{dir,ready,created}
+}

@@ -1,0 +1,101 @@
+# shellcheck shell=bash
+# What the stack says about itself: status, health, logs, database and topic figures.
+
+# Prints "state pid memory" of a component.
+state_of() {
+  local pid state=running memory
+  pid=$(pid_of "$1") || { printf 'stopped - -\n'; return; }
+  if is_paused "$1"; then state=paused; fi
+  memory=$(awk '/^VmRSS/ { printf "%.0f MiB", $2 / 1024 }' "/proc/$pid/status" 2>/dev/null)
+  printf '%s %s %s\n' "$state" "$pid" "${memory:-?}"
+}
+
+show_status() {
+  local name state pid memory
+  printf '%-10s %-8s %8s %9s  %s\n' NAME STATE PID MEMORY PORTS
+  for name in "${ALL[@]}"; do
+    read -r state pid memory < <(state_of "$name")
+    printf '%-10s %-8s %8s %9s  %s\n' "$name" "$state" "$pid" "$memory" "$(ports_of "$name" | xargs)"
+  done
+  printf 'run directory %s, port base %s\n' "$RUN" "$BASE"
+}
+
+store_health() {
+  case $1 in
+  postgres) pg_answers ;;
+  kafka) port_open "${PORT[kafka]}" ;;
+  redis) port_open "${PORT[redis]}" ;;
+  esac
+}
+
+# One line for each component; fails if one of them is not ready.
+show_health() {
+  local name code body bad=0
+  for name in "${ALL[@]}"; do
+    body='' code=-
+    if ! is_alive "$name"; then
+      code=stopped
+    elif is_store "$name"; then
+      store_health "$name" && code=200
+    else
+      { read -r code && body=$(tr -d '\n'); } < <(http_get "$(admin_port "$name")" /ready) || true
+    fi
+    if [[ $code == 200 ]]; then
+      printf '%-10s ready      %s\n' "$name" "$body"
+    else
+      printf '%-10s NOT READY  %s %s\n' "$name" "$code" "$body"
+      bad=1
+    fi
+  done
+  return "$bad"
+}
+
+# Follows the logs on a terminal; elsewhere prints their ends and leaves.
+show_logs() {
+  local files=() name
+  for name in "$@"; do
+    if [[ -e $LOG/$name.log ]]; then files+=("$LOG/$name.log"); fi
+  done
+  ((${#files[@]} > 0)) || die "no log of $* in $LOG yet"
+  if [[ -t 1 ]]; then exec tail -n 40 -F "${files[@]}"; fi
+  tail -n 100 "${files[@]}"
+}
+
+show_db_stats() {
+  is_alive postgres || die "PostgreSQL is not running; make up"
+  pg_psql -d tidegate -P pager=off -f "$HERE/db-stats.sql"
+}
+
+show_topics() {
+  is_alive kafka || die "Kafka is not running; make up"
+  "$HERE/topics" list "127.0.0.1:${PORT[kafka]}"
+}
+
+# What a script needs to talk to this stack, as shell assignments.
+show_env() {
+  local name
+  printf 'TIDEGATE_RUN=%q\n' "$RUN"
+  printf 'TIDEGATE_CONFIG=%q\n' "$INI"
+  printf 'TIDEGATE_URL=http://127.0.0.1:%s\n' "${PORT[gateway]}"
+  printf 'TIDEGATE_KAFKA=127.0.0.1:%s\n' "${PORT[kafka]}"
+  printf 'TIDEGATE_REDIS=127.0.0.1:%s\n' "${PORT[redis]}"
+  printf 'TIDEGATE_DSN=%q\n' "$(dsn tidegate postgres)"
+  for name in "${SERVICES[@]}"; do printf 'TIDEGATE_ADMIN_%s=http://127.0.0.1:%s\n' "${name^^}" "$(admin_port "$name")"; done
+  if [[ -s $RUN/demo.key ]]; then printf 'TIDEGATE_KEY=%q\n' "$(<"$RUN/demo.key")"; fi
+}
+
+show_welcome() {
+  local key url=http://127.0.0.1:${PORT[gateway]}
+  key=$(<"$RUN/demo.key")
+  cat <<END
+tidegate is up.
+
+  API        $url
+  demo key   $key   (kept in $RUN/demo.key)
+
+Send an order, then read its minute:
+
+  curl -H 'X-API-Key: $key' -H 'Content-Type: application/json' $url/v1/events/order -d '{"order_id":"o-1","customer_id":"c-1","amount":120.5,"currency":"USD","channel":"web","event_time":"'\$(date -u +%FT%TZ)'"}'
+  curl -H 'X-API-Key: $key' $url/v1/kpi/minute
+END
+}

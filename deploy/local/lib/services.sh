@@ -1,0 +1,97 @@
+# shellcheck shell=bash
+# tidegate's own programs, the schema, the topics and the demo tenant.
+
+READY_MS=20000
+
+program_of() { printf '%s/tidegate-%s' "$BIN" "$1"; }
+
+check_programs() {
+  local name
+  for name in migrate "${SERVICES[@]}"; do
+    [[ -x $(program_of "$name") ]] || die "$(program_of "$name") is missing; run: make build"
+  done
+  [[ -x $BIN/tidegate ]] || die "$BIN/tidegate is missing; run: make build"
+}
+
+service_launch() { launch "$1" env TIDEGATE_CONFIG="$INI" "$(program_of "$1")"; }
+
+service_start() {
+  service_launch "$1"
+  await "$READY_MS" "$1" is_ready "$1"
+}
+
+# True if the running process is not the program that would be started now (it was built anew, or
+# is from another build directory).
+is_stale() {
+  local pid
+  pid=$(pid_of "$1") || return 1
+  [[ $(readlink "/proc/$pid/exe" 2>/dev/null) != "$(program_of "$1")" ]]
+}
+
+start_one() {
+  if is_alive "$1"; then return 0; fi
+  case $1 in
+  postgres) pg_start ;;
+  kafka) kafka_start ;;
+  redis) redis_start ;;
+  *) service_start "$1" ;;
+  esac
+}
+
+migrate() {
+  TIDEGATE_CONFIG=$INI "$(program_of migrate)" up >"$LOG/migrate.log" 2>&1 ||
+    { tail -n 15 "$LOG/migrate.log" >&2; die "the migrations failed (all of it: $LOG/migrate.log)"; }
+  pg_set_passwords
+}
+
+make_topics() {
+  if [[ -e $RUN/topics.ready ]]; then return 0; fi
+  "$HERE/topics" create "127.0.0.1:${PORT[kafka]}" >"$LOG/topics.log" 2>&1 ||
+    { cat "$LOG/topics.log" >&2; die "the topics could not be created"; }
+  touch "$RUN/topics.ready"
+}
+
+tidegate_cli() { TIDEGATE_CONFIG=$INI "$BIN/tidegate" "$@"; }
+
+# The demo tenant and its key, once: the key is shown only when it is made, so it is kept here.
+make_demo() {
+  if [[ -s $RUN/demo.key ]]; then return 0; fi
+  tidegate_cli tenant create demo >"$LOG/demo.log" 2>&1 || grep -qi exist "$LOG/demo.log" ||
+    { cat "$LOG/demo.log" >&2; die "the demo tenant could not be created"; }
+  local output key
+  output=$(tidegate_cli key create --tenant demo --scopes ingest,read,manage,registry 2>>"$LOG/demo.log") ||
+    { cat "$LOG/demo.log" >&2; die "the demo key could not be created"; }
+  key=$(grep -oE 'tg_[A-Za-z0-9]+_[A-Za-z0-9]+' <<<"$output" | head -n 1) || die "no key in: $output"
+  (umask 077 && printf '%s\n' "$key" >"$RUN/demo.key")
+}
+
+# The three stores side by side; Kafka with its topics.
+start_stores() {
+  local pids=() pid failed=0
+  (start_one postgres) & pids+=($!)
+  (start_one kafka; make_topics) & pids+=($!)
+  (start_one redis) & pids+=($!)
+  for pid in "${pids[@]}"; do wait "$pid" || failed=1; done
+  ((failed == 0)) || exit 1
+}
+
+# Starts "$@" side by side and waits for all of them.
+start_together() {
+  local name started=()
+  for name in "$@"; do
+    if is_alive "$name"; then continue; fi
+    service_launch "$name"
+    started+=("$name")
+  done
+  for name in "${started[@]}"; do await "$READY_MS" "$name" is_ready "$name"; done
+}
+
+restart_stale() {
+  local name stale=()
+  for name in "${SERVICES[@]}"; do
+    if is_stale "$name"; then stale+=("$name"); fi
+  done
+  if ((${#stale[@]} == 0)); then return 0; fi
+  say "tidegate: built anew, restarting: ${stale[*]}"
+  stop_all "${stale[@]}" || true
+}
