@@ -1,0 +1,198 @@
+/* Wiring: options, the watch on the control tables, per-thread clients, /ready and gauges. */
+#include "gateway/gateway.h"
+
+#include <stdlib.h>
+
+#include "common/observe/log.h"
+#include "gateway/metrics.h"
+#include "gateway/proxy.h"
+
+#define FIRST_SNAPSHOT_MS 3000 /* start-up waits this long for the control tables, then goes on */
+#define GAUGES_MS         1000
+#define INSTANCES_MAX     16
+
+struct tg_gateway {
+    const tg_gateway_config_t *config;
+    tg_config_watch_t *watch;
+    tg_bucket_table_t *buckets;
+    tg_metrics_t *metrics;
+    tg_http_route_t *routes;
+    size_t route_count;
+};
+
+const tg_metric_desc_t tg_gateway_metrics[GW_METRIC_COUNT] = {
+#define TG_METRIC(id, kind, name, labels, help) [id] = {TG_##kind, name, labels, help},
+#include "gateway/metrics.def"
+#undef TG_METRIC
+};
+
+#define AT(member) offsetof(tg_gateway_config_t, member)
+// clang-format off
+static const tg_option_t options[] = {
+    TG_HTTP_OPTIONS(tg_gateway_config_t, http, "8080", "8090"),
+    {"pg.dsn",                   TG_OPT_SECRET, AT(pg_dsn),                 "",               0, 1024,    "PostgreSQL connection string of the role that reads the control tables."},
+    {"gateway.secret",           TG_OPT_SECRET, AT(secret),                 "",               16, 256,    "Shared secret that upstream services check."},
+    {"ingestion.instances",      TG_OPT_STR,    AT(instances[TG_UP_INGESTION]), "127.0.0.1:8081", 3, 1024, "Ingestion instances, host:port[,...]."},
+    {"query.instances",          TG_OPT_STR,    AT(instances[TG_UP_QUERY]),     "127.0.0.1:8082", 3, 1024, "Query instances, host:port[,...]."},
+    {"registry.instances",       TG_OPT_STR,    AT(instances[TG_UP_REGISTRY]),  "127.0.0.1:8083", 3, 1024, "Registry instances, host:port[,...]."},
+    {"upstream.max_connections", TG_OPT_UINT,   AT(max_connections),        "256",            1, 65535,   "Connections per upstream instance and thread."},
+    {"upstream.max_waiting",     TG_OPT_UINT,   AT(max_waiting),            "1024",           1, 1000000, "Requests waiting for a connection, per instance and thread; more are answered 503 overloaded."},
+    {"upstream.connect_timeout", TG_OPT_MS,     AT(connect_timeout_ms),     "1s",             10, 60000,  "Longest wait for an upstream connection."},
+    {"upstream.max_answer",      TG_OPT_BYTES,  AT(max_answer),             "32MiB",          1024, 1073741824, "Largest upstream answer; a larger one is a 502."},
+    {"watch.poll",               TG_OPT_MS,     AT(watch_poll_ms),          "300ms",          50, 60000,  "How often the control tables' version is asked; the bound of a revocation."},
+    {"watch.stale",              TG_OPT_MS,     AT(watch_stale_ms),         "10m",            1000, 86400000, "Without PostgreSQL for longer than this, /ready fails; the last snapshot still serves."},
+    {"log.level",                TG_OPT_STR,    AT(log_level),              "info",           4, 5,       "debug, info, warn or error."},
+};
+// clang-format on
+
+const tg_program_t tg_gateway_program = {
+    .name = "gateway",
+    .summary = "tidegate's front door: keys, limits, routing.",
+    .options = options,
+    .option_count = TG_ARRAY_LEN(options),
+};
+
+tg_str_t tg_gateway_secret(const tg_gateway_t *gateway)
+{
+    return tg_str_from(gateway->config->secret);
+}
+
+const tg_directory_t *tg_gateway_directory(tg_gateway_thread_t *thread)
+{
+    tg_config_watch_t *watch = thread->gateway->watch;
+    uint64_t newest = tg_config_watch_version(watch);
+    if (thread->directory_version != newest || thread->directory == NULL) {
+        tg_directory_t *next = tg_config_watch_get(watch);
+        if (thread->directory != NULL)
+            tg_config_watch_put(watch, thread->directory);
+        thread->directory = next;
+        thread->directory_version = newest;
+    }
+    return thread->directory;
+}
+
+/* Gauges are set by the thread that owns the clients; a scrape sums the threads. */
+static void on_gauges(void *arg)
+{
+    tg_gateway_thread_t *thread = arg;
+    for (unsigned upstream = 0; upstream < TG_UP_COUNT; upstream++) {
+        tg_http_instance_stats_t stats[INSTANCES_MAX];
+        size_t count = tg_http_client_stats(thread->clients[upstream], stats, INSTANCES_MAX);
+        int64_t open = 0, connections = 0, waiting = 0;
+        for (size_t i = 0; i < count; i++) {
+            open += stats[i].breaker != TG_BREAKER_CLOSED;
+            connections += (int64_t)stats[i].connections;
+            waiting += (int64_t)stats[i].waiting;
+        }
+        tg_metric_set(thread->shard, GW_BREAKER_OPEN, upstream, open);
+        tg_metric_set(thread->shard, GW_CONNECTIONS, upstream, connections);
+        tg_metric_set(thread->shard, GW_WAITING, upstream, waiting);
+    }
+    tg_timer_start(thread->loop, &thread->gauges, GAUGES_MS, on_gauges, thread);
+}
+
+static void thread_stop(void *thread_ctx)
+{
+    tg_gateway_thread_t *thread = thread_ctx;
+    if (thread == NULL)
+        return;
+    tg_timer_stop(&thread->gauges);
+    for (size_t i = 0; i < TG_UP_COUNT; i++)
+        tg_http_client_close(thread->clients[i]);
+    if (thread->directory != NULL)
+        tg_config_watch_put(thread->gateway->watch, thread->directory);
+    free(thread);
+}
+
+static tg_status_t thread_start(void *arg, tg_loop_t *loop, tg_metrics_shard_t *shard,
+                                void **out_thread_ctx, tg_error_t *error)
+{
+    tg_gateway_t *gateway = arg;
+    const tg_gateway_config_t *config = gateway->config;
+    tg_gateway_thread_t *thread = calloc(1, sizeof(*thread));
+    if (thread == NULL)
+        return tg_error_set(error, TG_NOMEM, "out of memory");
+    thread->gateway = gateway;
+    thread->loop = loop;
+    thread->shard = shard;
+    for (size_t i = 0; i < TG_UP_COUNT; i++) {
+        tg_http_client_config_t client = {
+            .name = tg_upstream_name((tg_upstream_t)i),
+            .instances = config->instances[i],
+            .max_connections = config->max_connections,
+            .max_waiting = config->max_waiting,
+            .max_body = config->max_answer,
+            .connect_timeout_ms = config->connect_timeout_ms,
+            .idle_timeout_ms = 30000, /* below the services' own 75 s, so that we close first */
+            .breaker = TG_BREAKER_DEFAULTS,
+        };
+        tg_status_t status = tg_http_client_open(loop, &client, &thread->clients[i], error);
+        if (status != TG_OK) {
+            thread_stop(thread);
+            return status;
+        }
+    }
+    on_gauges(thread);
+    *out_thread_ctx = thread;
+    return TG_OK;
+}
+
+static bool ready(void *arg, tg_buf_t *out)
+{
+    const tg_gateway_t *gateway = arg;
+    uint64_t age = tg_config_watch_age_ms(gateway->watch);
+    bool fresh = age <= gateway->config->watch_stale_ms;
+    tg_buf_printf(out, "{\"name\":\"control_tables\",\"ready\":%s,\"detail\":\"%s\"}",
+                  fresh ? "true" : "false",
+                  age == UINT64_MAX ? "never read; is PostgreSQL up?"
+                  : fresh           ? "read"
+                                    : "last confirmed too long ago; is PostgreSQL up?");
+    return fresh;
+}
+
+static tg_status_t gateway_open(tg_gateway_t *gateway, tg_error_t *error)
+{
+    gateway->metrics = tg_metrics_create(tg_gateway_metrics, GW_METRIC_COUNT);
+    gateway->buckets = tg_bucket_table_create();
+    gateway->routes = tg_routes_expand(tg_proxy_handle, &gateway->route_count);
+    if (gateway->metrics == NULL || gateway->buckets == NULL || gateway->routes == NULL)
+        return tg_error_set(error, TG_NOMEM, "out of memory");
+    tg_config_watch_config_t watch = {
+        .dsn = gateway->config->pg_dsn,
+        .poll_ms = gateway->config->watch_poll_ms,
+        .load = tg_directory_load,
+        .release = tg_directory_release,
+        .arg = gateway->buckets,
+    };
+    return tg_config_watch_open(&watch, FIRST_SNAPSHOT_MS, &gateway->watch, error);
+}
+
+int tg_gateway_run(const tg_gateway_config_t *config)
+{
+    assert(config != NULL);
+    tg_gateway_t gateway = {.config = config};
+    tg_error_t error = {.status = TG_OK};
+    int code = 1;
+
+    if (gateway_open(&gateway, &error) == TG_OK) {
+        tg_http_service_t service = {
+            .name = "gateway",
+            .config = &config->http,
+            .routes = gateway.routes,
+            .route_count = gateway.route_count,
+            .metrics = gateway.metrics,
+            .thread_start = thread_start,
+            .thread_stop = thread_stop,
+            .ready = ready,
+            .arg = &gateway,
+        };
+        code = tg_http_server_run(&service);
+    } else {
+        tg_log_error("start_failed", TG_F_TEXT("error", error.text));
+    }
+    tg_config_watch_close(gateway.watch);
+    tg_bucket_table_destroy(gateway.buckets);
+    tg_routes_dispose(gateway.routes, gateway.route_count);
+    tg_metrics_destroy(gateway.metrics);
+    return code;
+}

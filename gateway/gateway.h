@@ -1,0 +1,53 @@
+/* The gateway: authenticates and limits each request once, then hands it to the service that
+ * answers.
+ *
+ * Per thread: one client per upstream service and a reference to the newest snapshot of the
+ * directory. A request looks into memory only; the one wait in it is the upstream's answer.
+ *
+ * Threads: open and close on the main thread; everything else on the loops. */
+#ifndef TG_GATEWAY_H
+#define TG_GATEWAY_H
+
+#include "common/http/client.h"
+#include "common/http/server.h"
+#include "common/watch/watch.h"
+#include "gateway/routes.h"
+
+typedef struct tg_gateway_config {
+    tg_http_config_t http;
+    char *pg_dsn;
+    char *secret;
+    char *instances[TG_UP_COUNT];
+    uint64_t max_connections; /* per upstream instance and thread */
+    uint64_t max_waiting;
+    uint64_t connect_timeout_ms;
+    uint64_t max_answer; /* bytes of an upstream's answer */
+    uint64_t watch_poll_ms;
+    uint64_t watch_stale_ms; /* /ready fails when the snapshot is older */
+    char *log_level;
+} tg_gateway_config_t;
+
+extern const tg_program_t tg_gateway_program;
+
+typedef struct tg_gateway tg_gateway_t;
+
+/* One loop thread's state. */
+typedef struct tg_gateway_thread {
+    tg_gateway_t *gateway;
+    tg_loop_t *loop;
+    tg_metrics_shard_t *shard;
+    tg_http_client_t *clients[TG_UP_COUNT];
+    tg_directory_t *directory; /* reference; NULL before the first snapshot */
+    uint64_t directory_version;
+    tg_timer_t gauges;
+} tg_gateway_thread_t;
+
+/* The newest snapshot, borrowed until the next call on this thread; NULL before the first. */
+const tg_directory_t *tg_gateway_directory(tg_gateway_thread_t *thread);
+
+tg_str_t tg_gateway_secret(const tg_gateway_t *gateway);
+
+/* Runs the service until SIGTERM; returns the exit code. */
+int tg_gateway_run(const tg_gateway_config_t *config);
+
+#endif

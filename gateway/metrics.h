@@ -1,0 +1,22 @@
+/* The gateway's own metrics: ids and rows come from metrics.def.
+ *
+ * Threads: read-only table. */
+#ifndef TG_GATEWAY_METRICS_H
+#define TG_GATEWAY_METRICS_H
+
+#include "common/observe/metrics.h"
+
+enum {
+#define TG_METRIC(id, kind, name, labels, help) id,
+#include "gateway/metrics.def"
+#undef TG_METRIC
+    GW_METRIC_COUNT
+};
+
+/* The order of the labels of GW_AUTH and of `result` in GW_UPSTREAM. */
+enum { GW_AUTH_OK, GW_AUTH_MISSING, GW_AUTH_INVALID, GW_AUTH_FORBIDDEN, GW_AUTH_NOT_LOADED };
+enum { GW_UP_OK, GW_UP_TIMEOUT, GW_UP_UNAVAILABLE, GW_UP_FULL, GW_UP_MALFORMED, GW_UP_RESULTS };
+
+extern const tg_metric_desc_t tg_gateway_metrics[GW_METRIC_COUNT];
+
+#endif

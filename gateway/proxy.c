@@ -1,0 +1,250 @@
+/* start -> admit -> forward -> on_answer; the shell's deadline or a leaving client cut in through
+ * on_gone. Each path ends in exactly one tg_http_reply or tg_http_fail, or in on_gone. */
+#include "gateway/proxy.h"
+
+#include <stdio.h>
+
+#include "gateway/auth.h"
+#include "gateway/gateway.h"
+#include "gateway/metrics.h"
+
+#define TARGET_MAX   ((size_t)32 << 10) /* bytes of an upstream target, after encoding */
+#define DEADLINE_GAP 50                 /* ms kept for our own answer when the upstream is late */
+
+struct exchange {
+    tg_http_req_t *req;
+    tg_gateway_thread_t *thread;
+    const tg_public_route_t *route;
+    tg_http_call_t *call; /* the one wait in flight */
+    uint64_t started_us;
+};
+
+/* Client headers that travel on, and upstream headers that travel back. */
+static const char *const request_headers[] = {"content-type", "content-encoding", "accept",
+                                              "idempotency-key", "if-none-match"};
+static const char *const answer_headers[] = {"retry-after", "etag",     "cache-control",
+                                             "vary",        "location", "link"};
+
+static void finish(struct exchange *exchange, unsigned result)
+{
+    tg_metrics_shard_t *shard = exchange->thread->shard;
+    unsigned upstream = exchange->route->upstream;
+    tg_metric_add(shard, GW_UPSTREAM, upstream * GW_UP_RESULTS + result, 1);
+    tg_metric_observe(shard, GW_UPSTREAM_S, upstream,
+                      (double)(tg_time_mono_us() - exchange->started_us) / 1e6);
+}
+
+static void reply_upstream(struct exchange *exchange, const tg_http_response_t *response)
+{
+    tg_http_req_t *req = exchange->req;
+    tg_str_t type = tg_http_response_header(response, "content-type");
+    char content_type[128] = "application/octet-stream";
+
+    if (type.len > 0 && type.len < sizeof(content_type))
+        (void)snprintf(content_type, sizeof(content_type), TG_STR_FMT, TG_STR_ARG(type));
+    for (size_t i = 0; i < TG_ARRAY_LEN(answer_headers); i++) {
+        tg_str_t value = tg_http_response_header(response, answer_headers[i]);
+        if (value.len > 0)
+            tg_http_add_header(req, answer_headers[i], value);
+    }
+    tg_http_reply(req, response->code, content_type, response->body);
+}
+
+static void fail_unavailable(struct exchange *exchange, const char *code, const char *why)
+{
+    tg_http_add_header(exchange->req, "retry-after", TG_STR("1"));
+    tg_http_fail(exchange->req, 503, code, TG_STR(""), "The %s service %s; retry with the same id.",
+                 tg_upstream_name(exchange->route->upstream), why);
+}
+
+static void on_answer(void *arg, tg_status_t status, const tg_http_response_t *response)
+{
+    struct exchange *exchange = arg;
+    const char *upstream = tg_upstream_name(exchange->route->upstream);
+    exchange->call = NULL;
+
+    switch (status) {
+    case TG_OK:
+        finish(exchange, GW_UP_OK);
+        reply_upstream(exchange, response);
+        return;
+    case TG_TIMEOUT:
+        finish(exchange, GW_UP_TIMEOUT);
+        tg_http_fail(exchange->req, 504, "deadline_exceeded", TG_STR(""),
+                     "The %s service did not answer in time; retry with the same id.", upstream);
+        return;
+    case TG_FULL:
+        finish(exchange, GW_UP_FULL);
+        fail_unavailable(exchange, "overloaded", "has too many requests waiting");
+        return;
+    case TG_UNAVAILABLE:
+        finish(exchange, GW_UP_UNAVAILABLE);
+        fail_unavailable(exchange, "upstream_unavailable", "cannot be reached");
+        return;
+    default:
+        finish(exchange, GW_UP_MALFORMED);
+        tg_http_fail(exchange->req, 502, "bad_upstream_answer", TG_STR(""),
+                     "The %s service gave an answer that could not be read.", upstream);
+    }
+}
+
+/* The client has left, or the deadline has passed and the shell has answered. */
+static void on_gone(void *user)
+{
+    struct exchange *exchange = user;
+    tg_metric_add(exchange->thread->shard, GW_CLIENT_GONE, 0, 1);
+    tg_http_call_cancel(exchange->call);
+    exchange->call = NULL;
+}
+
+#define FORWARD_HEADERS_MAX (TG_ARRAY_LEN(request_headers) + 5)
+
+/* Fills the upstream's headers; the texts live in the request's arena or in `digits` and `trace`.
+ */
+static size_t build_headers(const struct exchange *exchange, tg_str_t tenant, tg_str_t remaining,
+                            tg_str_t trace, tg_http_header_t out[FORWARD_HEADERS_MAX])
+{
+    const tg_http_req_t *req = exchange->req;
+    size_t count = 0;
+    out[count++] = (tg_http_header_t){TG_STR("x-tidegate-secret"),
+                                      tg_gateway_secret(exchange->thread->gateway)};
+    out[count++] = (tg_http_header_t){TG_STR("x-tidegate-tenant"), tenant};
+    out[count++] = (tg_http_header_t){TG_STR("x-tidegate-deadline-ms"), remaining};
+    out[count++] = (tg_http_header_t){TG_STR("x-request-id"), tg_http_request_id(req)};
+    out[count++] = (tg_http_header_t){TG_STR("traceparent"), trace};
+    for (size_t i = 0; i < TG_ARRAY_LEN(request_headers); i++) {
+        tg_str_t value = tg_http_header(req, request_headers[i]);
+        if (value.len > 0)
+            out[count++] = (tg_http_header_t){tg_str_from(request_headers[i]), value};
+    }
+    assert(count <= FORWARD_HEADERS_MAX);
+    return count;
+}
+
+static void forward(struct exchange *exchange, tg_str_t tenant)
+{
+    tg_http_req_t *req = exchange->req;
+    uint64_t now = tg_loop_now_ms(exchange->thread->loop), deadline = tg_http_deadline_at(req);
+    uint64_t remaining = deadline > now + DEADLINE_GAP ? deadline - now - DEADLINE_GAP : 1;
+    char digits[24], trace[TG_TRACE_TEXT_LEN];
+    int digits_len = snprintf(digits, sizeof(digits), "%llu", (unsigned long long)remaining);
+    tg_trace_format(tg_http_trace(req), trace);
+
+    tg_buf_t target = tg_buf_make(TARGET_MAX);
+    tg_routes_target(exchange->route, tg_http_path(req), tg_http_query_text(req), &target);
+    if (target.failed) {
+        tg_buf_dispose(&target);
+        tg_http_fail(req, 414, "uri_too_long", TG_STR(""),
+                     "The request's path and query exceed %zu bytes.", TARGET_MAX);
+        return;
+    }
+    tg_http_header_t headers[FORWARD_HEADERS_MAX];
+    tg_http_request_t upstream = {
+        .method = tg_http_method(req),
+        .target = tg_buf_view(&target),
+        .headers = headers,
+        .header_count = build_headers(exchange, tenant, (tg_str_t){digits, (size_t)digits_len},
+                                      (tg_str_t){trace, sizeof(trace)}, headers),
+        .body = tg_http_body(req),
+        .deadline_at_ms = now + remaining,
+        .idempotent = exchange->route->rate_class == TG_CLASS_READ,
+    };
+    exchange->started_us = tg_time_mono_us();
+    tg_http_set_user(req, exchange, on_gone);
+    exchange->call = tg_http_client_call(exchange->thread->clients[exchange->route->upstream],
+                                         &upstream, on_answer, exchange);
+    tg_buf_dispose(&target);
+    if (exchange->call == NULL)
+        on_answer(exchange, TG_FULL, NULL);
+}
+
+/* Charges the tenant's bucket and says so in the answer's headers
+ * (draft-ietf-httpapi-ratelimit-headers). */
+static bool admit(tg_http_req_t *req, const tg_gateway_thread_t *thread,
+                  const tg_public_route_t *route, const tg_tenant_t *tenant)
+{
+    char text[96];
+    const char *name = route->rate_class == TG_CLASS_INGEST ? "ingest"
+                       : route->rate_class == TG_CLASS_READ ? "read"
+                                                            : "manage";
+    tg_bucket_answer_t answer =
+        tg_bucket_take(&tenant->buckets[route->rate_class], &tenant->rate, tg_time_now(), 1);
+    int64_t reset_s = (answer.reset_us + TG_US_PER_SECOND - 1) / TG_US_PER_SECOND;
+    (void)snprintf(text, sizeof(text), "\"%s\";r=%lld;t=%lld", name, (long long)answer.remaining,
+                   (long long)reset_s);
+    tg_http_add_header(req, "ratelimit", tg_str_from(text));
+    (void)snprintf(text, sizeof(text), "\"%s\";q=%lld;w=1", name,
+                   (long long)tenant->rate_per_second);
+    tg_http_add_header(req, "ratelimit-policy", tg_str_from(text));
+    if (answer.admitted)
+        return true;
+
+    int64_t wait_s = (answer.retry_after_us + TG_US_PER_SECOND - 1) / TG_US_PER_SECOND;
+    tg_metric_add(thread->shard, GW_LIMITED, route->rate_class, 1);
+    (void)snprintf(text, sizeof(text), "%lld", (long long)wait_s);
+    tg_http_add_header(req, "retry-after", tg_str_from(text));
+    tg_http_fail(req, 429, "rate_limited", TG_STR(""),
+                 "The plan allows %lld %s requests per second; retry after %lld s.",
+                 (long long)tenant->rate_per_second, name, (long long)wait_s);
+    return false;
+}
+
+static void refuse(tg_http_req_t *req, tg_auth_result_t result, tg_scope_t needed)
+{
+    if (result == TG_AUTH_FORBIDDEN) {
+        tg_http_fail(req, 403, "insufficient_scope", TG_STR(""),
+                     "This path needs a key with the scope \"%s\".", tg_scope_name(needed));
+        return;
+    }
+    tg_http_add_header(req, "www-authenticate", TG_STR("Bearer realm=\"tidegate\""));
+    if (result == TG_AUTH_MISSING)
+        tg_http_fail(req, 401, "missing_key", TG_STR(""),
+                     "Send an API key as X-API-Key or Authorization: Bearer.");
+    else
+        tg_http_fail(req, 401, "invalid_key", TG_STR(""),
+                     "The API key is malformed, unknown, expired or revoked.");
+}
+
+/* The tenant of the request's key, or NULL when the request has been answered. */
+static const tg_tenant_t *authenticate(tg_http_req_t *req, tg_gateway_thread_t *thread,
+                                       const tg_public_route_t *route)
+{
+    const tg_directory_t *directory = tg_gateway_directory(thread);
+    if (directory == NULL) {
+        tg_metric_add(thread->shard, GW_AUTH, GW_AUTH_NOT_LOADED, 1);
+        tg_http_add_header(req, "retry-after", TG_STR("1"));
+        tg_http_fail(req, 503, "not_ready", TG_STR(""), "The gateway has not read its keys yet.");
+        return NULL;
+    }
+    static const unsigned labels[] = {[TG_AUTH_OK] = GW_AUTH_OK,
+                                      [TG_AUTH_MISSING] = GW_AUTH_MISSING,
+                                      [TG_AUTH_INVALID] = GW_AUTH_INVALID,
+                                      [TG_AUTH_FORBIDDEN] = GW_AUTH_FORBIDDEN};
+    tg_credentials_t credentials = {tg_http_header(req, "authorization"),
+                                    tg_http_header(req, "x-api-key")};
+    const tg_api_key_t *key = NULL;
+    tg_auth_result_t result =
+        tg_auth_check(directory, &credentials, route->scope, tg_time_now(), &key);
+    tg_metric_add(thread->shard, GW_AUTH, labels[result], 1);
+    if (result == TG_AUTH_OK)
+        return key->tenant;
+    refuse(req, result, route->scope);
+    return NULL;
+}
+
+void tg_proxy_handle(tg_http_req_t *req, void *thread_ctx)
+{
+    tg_gateway_thread_t *thread = thread_ctx;
+    const tg_public_route_t *route = tg_http_matched(req)->user;
+    const tg_tenant_t *tenant = authenticate(req, thread, route);
+    if (tenant == NULL || !admit(req, thread, route, tenant))
+        return;
+
+    struct exchange *exchange = tg_arena_alloc(tg_http_arena(req), sizeof(*exchange));
+    if (exchange == NULL) {
+        tg_http_fail(req, 503, "overloaded", TG_STR(""), "The gateway is out of memory; retry.");
+        return;
+    }
+    *exchange = (struct exchange){.req = req, .thread = thread, .route = route};
+    forward(exchange, tg_str_from(tenant->id));
+}

@@ -1,0 +1,134 @@
+/* The table and its two readers. A new public path is a new row. */
+#include "gateway/routes.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define REGISTRY_PREFIX "/v2/registry"
+#define V1_BODY         ((size_t)1 << 20)  /* one event; ingestion itself allows 256 KiB */
+#define V2_BODY         ((size_t)10 << 20) /* a batch */
+
+// clang-format off
+static const tg_public_route_t public_routes[] = {
+    {"POST",   "/events/:type",  true,  TG_UP_INGESTION, TG_SCOPE_INGEST,   TG_CLASS_INGEST, V1_BODY, TG_HTTP_V1},
+    {"GET",    "/kpi/*",         true,  TG_UP_QUERY,     TG_SCOPE_READ,     TG_CLASS_READ,   0,       TG_HTTP_V1},
+    {"GET",    "/metrics",       true,  TG_UP_QUERY,     TG_SCOPE_READ,     TG_CLASS_READ,   0,       TG_HTTP_V1},
+    {"GET",    "/metrics/*",     true,  TG_UP_QUERY,     TG_SCOPE_READ,     TG_CLASS_READ,   0,       TG_HTTP_V1},
+    {"GET",    "/streams/*",     true,  TG_UP_QUERY,     TG_SCOPE_READ,     TG_CLASS_READ,   0,       TG_HTTP_V1},
+    {"POST",   "/v2/events",     false, TG_UP_INGESTION, TG_SCOPE_INGEST,   TG_CLASS_INGEST, V2_BODY, TG_HTTP_V2},
+    {"GET",    REGISTRY_PREFIX "/*", false, TG_UP_REGISTRY,  TG_SCOPE_REGISTRY, TG_CLASS_MANAGE, 0,       TG_HTTP_CONFLUENT},
+    {"POST",   REGISTRY_PREFIX "/*", false, TG_UP_REGISTRY,  TG_SCOPE_REGISTRY, TG_CLASS_MANAGE, V1_BODY, TG_HTTP_CONFLUENT},
+};
+// clang-format on
+
+static const char *const v1_prefixes[] = {"/v1", "/api/v1", ""};
+
+const char *tg_upstream_name(tg_upstream_t upstream)
+{
+    static const char *const names[TG_UP_COUNT] = {"ingestion", "query", "registry"};
+    assert(upstream < TG_UP_COUNT);
+    return names[upstream];
+}
+
+/* One owned row of the shell's table. */
+static tg_status_t expand_row(const tg_public_route_t *source, const char *prefix,
+                              tg_http_handler_fn handler, tg_http_route_t *out_row)
+{
+    size_t size = strlen(prefix) + strlen(source->path) + 1;
+    char *path = malloc(size);
+    if (path == NULL)
+        return TG_NOMEM;
+    (void)snprintf(path, size, "%s%s", prefix, source->path);
+    *out_row = (tg_http_route_t){.method = source->method,
+                                 .path = path,
+                                 .handler = handler,
+                                 .max_body = source->max_body,
+                                 .format = source->format,
+                                 .user = source};
+    return TG_OK;
+}
+
+tg_http_route_t *tg_routes_expand(tg_http_handler_fn handler, size_t *out_count)
+{
+    const size_t most = TG_ARRAY_LEN(public_routes) * TG_ARRAY_LEN(v1_prefixes);
+    tg_http_route_t *rows = calloc(most, sizeof(*rows));
+    if (rows == NULL)
+        return NULL;
+    size_t count = 0;
+    for (size_t i = 0; i < TG_ARRAY_LEN(public_routes); i++) {
+        const tg_public_route_t *source = &public_routes[i];
+        size_t prefixes = source->v1 ? TG_ARRAY_LEN(v1_prefixes) : 1;
+        for (size_t j = 0; j < prefixes; j++) {
+            const char *prefix = source->v1 ? v1_prefixes[j] : "";
+            if (expand_row(source, prefix, handler, &rows[count]) != TG_OK) {
+                tg_routes_dispose(rows, count);
+                return NULL;
+            }
+            count++;
+        }
+    }
+    *out_count = count;
+    return rows;
+}
+
+void tg_routes_dispose(tg_http_route_t *routes, size_t count)
+{
+    if (routes == NULL)
+        return;
+    for (size_t i = 0; i < count; i++)
+        free((void *)(uintptr_t)routes[i].path); /* expand_row made it */
+    free(routes);
+}
+
+/* RFC 3986 section 3.3 pchar without '%', which is always written anew, and '/'. */
+static bool may_stand_in_path(unsigned char byte)
+{
+    return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
+           (byte >= '0' && byte <= '9') ||
+           (byte != 0 && strchr("/-._~!$&'()*+,;=:@", byte) != NULL);
+}
+
+/* A query goes on as it came, but for bytes that have no place in a request line. */
+static bool may_stand_in_query(unsigned char byte)
+{
+    return byte > ' ' && byte < 0x7f && byte != '#';
+}
+
+static void append_encoded(tg_buf_t *out, tg_str_t text, bool (*allowed)(unsigned char byte))
+{
+    static const char digits[] = "0123456789ABCDEF";
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char byte = (unsigned char)text.ptr[i];
+        if (allowed(byte)) {
+            tg_buf_byte(out, (char)byte);
+        } else {
+            const char escape[3] = {'%', digits[byte >> 4], digits[byte & 15]};
+            tg_buf_append(out, escape, sizeof(escape));
+        }
+    }
+}
+
+static tg_str_t without_prefix(tg_str_t path, tg_str_t prefix)
+{
+    if (path.len >= prefix.len && memcmp(path.ptr, prefix.ptr, prefix.len) == 0 &&
+        (path.len == prefix.len || path.ptr[prefix.len] == '/'))
+        return (tg_str_t){path.ptr + prefix.len, path.len - prefix.len};
+    return path;
+}
+
+void tg_routes_target(const tg_public_route_t *route, tg_str_t path, tg_str_t query, tg_buf_t *out)
+{
+    assert(route != NULL);
+    assert(path.len > 0 && path.ptr[0] == '/');
+    if (route->v1) {
+        path = without_prefix(without_prefix(path, TG_STR("/api")), TG_STR("/v1"));
+        tg_buf_str(out, TG_STR("/v1"));
+    } else if (route->upstream == TG_UP_REGISTRY) {
+        path = without_prefix(path, TG_STR(REGISTRY_PREFIX));
+    }
+    append_encoded(out, path, may_stand_in_path);
+    if (query.len > 0) {
+        tg_buf_byte(out, '?');
+        append_encoded(out, query, may_stand_in_query);
+    }
+}

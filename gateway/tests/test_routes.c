@@ -1,0 +1,107 @@
+/* Aliases, upstream targets and their encoding. */
+#include <cmocka.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include "gateway/routes.h"
+
+static void handler(tg_http_req_t *req, void *thread_ctx)
+{
+    (void)req;
+    (void)thread_ctx;
+}
+
+static const tg_public_route_t *find(const tg_http_route_t *rows, size_t count, const char *method,
+                                     const char *path)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(rows[i].path, path) == 0 && strcmp(rows[i].method, method) == 0)
+            return rows[i].user;
+    }
+    return NULL;
+}
+
+static void assert_target(const tg_public_route_t *route, const char *path, const char *query,
+                          const char *expected)
+{
+    tg_buf_t out = tg_buf_make(4096);
+    tg_routes_target(route, tg_str_from(path), tg_str_from(query), &out);
+    assert_false(out.failed);
+    tg_buf_byte(&out, '\0');
+    assert_string_equal(out.data, expected);
+    tg_buf_dispose(&out);
+}
+
+static void every_v1_path_answers_under_its_three_prefixes(void **state)
+{
+    (void)state;
+    static const char *const paths[] = {"/events/:type", "/kpi/*", "/metrics", "/metrics/*",
+                                        "/streams/*"};
+    static const char *const prefixes[] = {"", "/v1", "/api/v1"};
+    size_t count = 0;
+    tg_http_route_t *rows = tg_routes_expand(handler, &count);
+    assert_non_null(rows);
+
+    for (size_t i = 0; i < TG_ARRAY_LEN(paths); i++) {
+        for (size_t j = 0; j < TG_ARRAY_LEN(prefixes); j++) {
+            char path[64];
+            (void)snprintf(path, sizeof(path), "%s%s", prefixes[j], paths[i]);
+            const tg_public_route_t *route = find(rows, count, i == 0 ? "POST" : "GET", path);
+            assert_non_null(route);
+            assert_int_equal(route->upstream, i == 0 ? TG_UP_INGESTION : TG_UP_QUERY);
+            assert_int_equal(route->scope, i == 0 ? TG_SCOPE_INGEST : TG_SCOPE_READ);
+        }
+    }
+    assert_null(find(rows, count, "GET", "/api/v2/events"));
+    tg_routes_dispose(rows, count);
+}
+
+static void an_alias_reaches_the_same_upstream_target(void **state)
+{
+    (void)state;
+    size_t count = 0;
+    tg_http_route_t *rows = tg_routes_expand(handler, &count);
+    const tg_public_route_t *kpi = find(rows, count, "GET", "/v1/kpi/*");
+
+    assert_target(kpi, "/v1/kpi/minute", "limit=5", "/v1/kpi/minute?limit=5");
+    assert_target(kpi, "/api/v1/kpi/minute", "", "/v1/kpi/minute");
+    assert_target(kpi, "/kpi/minute", "from=a&to=b", "/v1/kpi/minute?from=a&to=b");
+    tg_routes_dispose(rows, count);
+}
+
+static void the_registry_sees_paths_without_the_public_prefix(void **state)
+{
+    (void)state;
+    size_t count = 0;
+    tg_http_route_t *rows = tg_routes_expand(handler, &count);
+    const tg_public_route_t *get = find(rows, count, "GET", "/v2/registry/*");
+
+    assert_int_equal(get->scope, TG_SCOPE_REGISTRY);
+    assert_target(get, "/v2/registry/subjects/order-value/versions/latest", "",
+                  "/subjects/order-value/versions/latest");
+    tg_routes_dispose(rows, count);
+}
+
+static void bytes_that_could_break_a_request_line_are_encoded(void **state)
+{
+    (void)state;
+    size_t count = 0;
+    tg_http_route_t *rows = tg_routes_expand(handler, &count);
+    const tg_public_route_t *events = find(rows, count, "POST", "/v1/events/:type");
+
+    assert_target(events, "/v1/events/a b\r\nX: y", "", "/v1/events/a%20b%0D%0AX:%20y");
+    assert_target(events, "/v1/events/100%", "q= \r\n#", "/v1/events/100%25?q=%20%0D%0A%23");
+    tg_routes_dispose(rows, count);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_v1_path_answers_under_its_three_prefixes),
+        cmocka_unit_test(an_alias_reaches_the_same_upstream_target),
+        cmocka_unit_test(the_registry_sees_paths_without_the_public_prefix),
+        cmocka_unit_test(bytes_that_could_break_a_request_line_are_encoded),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
