@@ -1,0 +1,88 @@
+# The developer's commands. `make` lists them; each is one line around a script that can be run by
+# hand (deploy/local/stack --help, tools/*). Variables for any of them:
+#   TIDEGATE_PORT_BASE=9080   the stack's ports start there (8080)
+#   TIDEGATE_RUN=/some/dir    its data and logs are there (./run)
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+STACK := deploy/local/stack
+PYTHON := /usr/bin/python3
+export TIDEGATE_RUN ?= $(CURDIR)/run
+
+.PHONY: help deps build up down restart reset clean status health logs smoke load db-stats \
+        kafka-topics test test-unit test-asan test-tsan test-fuzz test-e2e lint bench
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+deps: ## install what building, running and testing need (Debian packages, Kafka)
+	@deploy/local/install test
+	@$(STACK) fetch
+
+build: ## build the release programs into build/release/bin
+	@deploy/local/install run
+	@tools/build release
+
+up: build ## install, build and start everything; prints the address and the demo key
+	@$(STACK) up
+
+down: ## stop everything that up started
+	@$(STACK) down
+
+restart: build ## stop and start everything, keep the data
+	@$(STACK) restart
+
+reset: build ## stop, forget all data, start
+	@$(STACK) reset
+
+clean: ## stop, remove all data and everything built
+	@$(STACK) clean
+	@if [ -d build/test-run ]; then TIDEGATE_RUN=build/test-run $(STACK) clean; fi
+	@rm -rf build
+
+status: ## what runs, where, with how much memory
+	@$(STACK) status
+
+health: ## whether each part is ready
+	@$(STACK) health
+
+logs: ## follow all logs
+	@$(STACK) logs
+
+logs-%: ## follow one log, e.g. logs-worker
+	@$(STACK) logs $*
+
+smoke: ## check the whole way with known numbers
+	@$(PYTHON) tests/smoke.py
+
+load: ## send exactly 1,000 events and check rows and sums
+	@$(PYTHON) loadtest/load.py
+
+db-stats: ## sizes, row counts, consumer positions
+	@$(STACK) db-stats
+
+kafka-topics: ## topics, partitions, offsets, lag
+	@$(STACK) kafka-topics
+
+test: ## everything, from nothing
+	@tools/test deps format unit asan tsan fuzz e2e
+
+test-unit: ## unit tests
+	@tools/test unit
+
+test-asan: ## unit tests under AddressSanitizer and UBSan
+	@tools/test asan
+
+test-tsan: ## unit tests under ThreadSanitizer
+	@tools/test tsan
+
+test-fuzz: ## each fuzz target for a few seconds (FUZZ_SECONDS=60 for longer)
+	@tools/test fuzz
+
+test-e2e: ## end-to-end and fault tests on a stack of their own
+	@tools/test e2e
+
+lint: ## formatting, clang-tidy, shellcheck
+	@tools/lint
+
+bench: build ## measure the bars
+	@$(PYTHON) loadtest/bench.py
