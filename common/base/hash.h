@@ -1,7 +1,7 @@
 /* Hashes by their standard names, over bytes.
  *
  * SHA-256 (FIPS 180-4) is for secrets and checksums of files; murmur2 (seed 0x9747b28c, as the Java
- * Kafka client partitions); FNV-1a 64 for our own hash tables, seeded per process so that outside
+ * Kafka client partitions); SipHash-1-3 for our own hash tables, keyed per process so that outside
  * keys cannot be aimed at one bucket.
  *
  * Threads: any. */

@@ -1,0 +1,217 @@
+/* One JSON object per line, built on the stack and written by one write(2).
+ *
+ * Repetition is counted per event name in a small table of one-second windows. A window that held
+ * lines back is summed up by the first line written after it, of whatever event, or at exit; so a
+ * summary is never lost and no thread of our own is needed. When the table is full of events that
+ * are all in their current second, a further one is written uncounted: more names than slots within
+ * one second is not the flood that this guards against.
+ *
+ * Threads: the table is under one mutex, held for its update only; the write is outside. Lines are
+ * shorter than PIPE_BUF matters for only up to 4 KiB; longer ones may interleave on a pipe. */
+#include "common/observe/log.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/base/time.h"
+
+#define TG_LOG_LINE_MAX    8192 /* bytes, with the newline */
+#define TG_LOG_TAIL        2    /* "}\n" always fits */
+#define TG_LOG_PER_SECOND  10   /* lines of one event */
+#define TG_LOG_EVENTS_MAX  128  /* event names counted at a time */
+#define TG_LOG_SERVICE_MAX 63
+
+static const char *const level_names[] = {"debug", "info", "warn", "error"};
+
+static char service_name[TG_LOG_SERVICE_MAX + 1] = "tidegate";
+static tg_log_level_t lowest_level = TG_LOG_INFO;
+
+struct window {
+    const char *event; /* a literal; NULL in a free slot */
+    tg_log_level_t level;
+    uint64_t second; /* monotonic */
+    uint64_t lines;  /* written in that second */
+    uint64_t suppressed;
+};
+
+static struct {
+    pthread_mutex_t mutex;
+    struct window windows[TG_LOG_EVENTS_MAX];
+    uint64_t suppressed; /* in all windows: nothing to look for while 0 */
+} limiter = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+static void write_line(const char *line, size_t len)
+{
+    while (len > 0) {
+        ssize_t sent = write(STDERR_FILENO, line, len);
+        if (sent < 0 && errno == EINTR)
+            continue;
+        if (sent <= 0)
+            return; /* nowhere left to complain */
+        line += sent;
+        len -= (size_t)sent;
+    }
+}
+
+static void append_value(tg_buf_t *buf, const tg_log_field_t *field, tg_str_t text)
+{
+    tg_buf_byte(buf, ',');
+    tg_buf_json_string(buf, tg_str_from(field->name));
+    tg_buf_byte(buf, ':');
+    if (field->type == TG_FIELD_INT)
+        tg_buf_i64(buf, field->integer);
+    else if (field->type == TG_FIELD_DOUBLE)
+        tg_buf_json_double(buf, field->real);
+    else
+        tg_buf_json_string(buf, text);
+}
+
+/* Appends the field whole, or its text cut to what surely fits, or not at all. */
+static void append_field(tg_buf_t *buf, const tg_log_field_t *field)
+{
+    assert(field->name != NULL);
+    size_t start = buf->len;
+    append_value(buf, field, field->text);
+    if (!buf->failed)
+        return;
+    buf->len = start;
+    buf->failed = false;
+    size_t around = strlen(field->name) + 8, room = buf->max - buf->len;
+    if (field->type != TG_FIELD_STR || room <= around)
+        return;
+    size_t kept = (room - around) / 6; /* no byte takes more than six: \u00XX */
+    append_value(buf, field,
+                 (tg_str_t){field->text.ptr, kept < field->text.len ? kept : field->text.len});
+    if (buf->failed) {
+        buf->len = start;
+        buf->failed = false;
+    }
+}
+
+static void emit(tg_log_level_t level, const char *event, const tg_log_field_t *fields,
+                 size_t count)
+{
+    char line[TG_LOG_LINE_MAX];
+    /* Storage of the full limit: the buffer never reallocates it, and is not disposed. */
+    tg_buf_t buf = {.data = line,
+                    .cap = sizeof(line) - TG_LOG_TAIL,
+                    .max = sizeof(line) - TG_LOG_TAIL};
+    char now[TG_TIME_TEXT_MAX];
+    tg_time_format(tg_time_now(), now);
+    tg_buf_printf(&buf, "{\"ts\":\"%s\",\"level\":\"%s\",\"service\":\"%s\",\"event\":", now,
+                  level_names[level], service_name);
+    tg_buf_json_string(&buf, tg_str_from(event));
+    for (size_t i = 0; i < count; i++)
+        append_field(&buf, &fields[i]);
+    memcpy(line + buf.len, "}\n", TG_LOG_TAIL);
+    write_line(line, buf.len + TG_LOG_TAIL);
+}
+
+static void emit_summary(const struct window *window)
+{
+    const tg_log_field_t fields[] = {TG_F_INT("suppressed", window->suppressed)};
+    emit(window->level, window->event, fields, TG_ARRAY_LEN(fields));
+}
+
+/* Under the mutex: moves windows of the past with suppressed lines to `out`. */
+static size_t take_summaries(uint64_t second, struct window out[TG_LOG_EVENTS_MAX])
+{
+    size_t count = 0;
+    for (size_t i = 0; i < TG_LOG_EVENTS_MAX && limiter.suppressed > 0; i++) {
+        struct window *window = &limiter.windows[i];
+        if (window->suppressed == 0 || window->second >= second)
+            continue;
+        out[count++] = *window;
+        limiter.suppressed -= window->suppressed;
+        window->suppressed = 0;
+    }
+    return count;
+}
+
+/* Under the mutex: the event's window, or one whose second has passed, or NULL. */
+static struct window *find_window(const char *event, uint64_t second)
+{
+    struct window *reusable = NULL;
+    for (size_t i = 0; i < TG_LOG_EVENTS_MAX; i++) {
+        struct window *window = &limiter.windows[i];
+        if (window->event == NULL)
+            return reusable != NULL ? reusable : window; /* slots fill from the front */
+        if (window->event == event || strcmp(window->event, event) == 0)
+            return window;
+        if (reusable == NULL && window->second < second && window->suppressed == 0)
+            reusable = window;
+    }
+    return reusable;
+}
+
+/* Under the mutex: counts one line; false when it is to be held back. */
+static bool admit(tg_log_level_t level, const char *event, uint64_t second)
+{
+    struct window *window = find_window(event, second);
+    if (window == NULL)
+        return true;
+    if (window->event != event || window->second != second)
+        *window = (struct window){.event = event, .second = second};
+    window->level = level;
+    if (window->lines < TG_LOG_PER_SECOND) {
+        window->lines++;
+        return true;
+    }
+    window->suppressed++;
+    limiter.suppressed++;
+    return false;
+}
+
+static void flush_at_exit(void)
+{
+    struct window late[TG_LOG_EVENTS_MAX];
+    pthread_mutex_lock(&limiter.mutex);
+    size_t count = take_summaries(UINT64_MAX, late);
+    pthread_mutex_unlock(&limiter.mutex);
+    for (size_t i = 0; i < count; i++)
+        emit_summary(&late[i]);
+}
+
+tg_status_t tg_log_open(const char *service, const char *level, tg_error_t *error)
+{
+    assert(service != NULL);
+    assert(level != NULL);
+    static bool registered;
+    size_t found = 0;
+    while (found < TG_ARRAY_LEN(level_names) && strcmp(level_names[found], level) != 0)
+        found++;
+    if (found == TG_ARRAY_LEN(level_names))
+        return tg_error_set(error, TG_INVALID,
+                            "log level \"%.32s\" is none of debug, info, warn, error", level);
+    assert(strlen(service) <= TG_LOG_SERVICE_MAX);
+    memcpy(service_name, service, strlen(service) + 1);
+    lowest_level = (tg_log_level_t)found;
+    if (!registered && atexit(flush_at_exit) != 0)
+        return tg_error_set(error, TG_NOMEM, "no room for an exit handler");
+    registered = true;
+    return TG_OK;
+}
+
+void tg_log_write(tg_log_level_t level, const char *event, const tg_log_field_t *fields,
+                  size_t count)
+{
+    assert((size_t)level < TG_ARRAY_LEN(level_names));
+    assert(event != NULL);
+    assert(fields != NULL || count == 0);
+    if (level < lowest_level)
+        return;
+    int saved_errno = errno; /* callers report errno after logging as well */
+    uint64_t second = tg_time_mono_ms() / 1000;
+    struct window late[TG_LOG_EVENTS_MAX];
+    pthread_mutex_lock(&limiter.mutex);
+    size_t late_count = take_summaries(second, late);
+    bool admitted = admit(level, event, second);
+    pthread_mutex_unlock(&limiter.mutex);
+    for (size_t i = 0; i < late_count; i++)
+        emit_summary(&late[i]);
+    if (admitted)
+        emit(level, event, fields, count);
+    errno = saved_errno;
+}
