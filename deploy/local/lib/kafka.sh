@@ -21,12 +21,11 @@ java_bin() {
 # for the class path that it was recorded with.
 kafka_command() {
   local jars=("$KAFKA_HOME"/libs/*.jar)
-  KAFKA_JAVA=("$(java_bin)" -Xms256m -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1
-    -XX:+ExitOnOutOfMemoryError -Xshare:auto -Xlog:disable "$@"
+  KAFKA_JAVA=(env "CLASSPATH=$(IFS=: && printf '%s' "${jars[*]}")" "$(java_bin)"
+    -Xms256m -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:+ExitOnOutOfMemoryError -Xshare:auto -Xlog:disable "$@"
     -Dorg.slf4j.simpleLogger.defaultLogLevel=warn
     -Dorg.slf4j.simpleLogger.showDateTime=true
-    "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSXXX"
-    -cp "$(IFS=: && printf '%s' "${jars[*]}")")
+    "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSXXX")
 }
 
 # Downloads the jars to a directory beside the final one, then renames it: never half there.

@@ -61,7 +61,17 @@ pg_prepare() {
   touch "$RUN/postgres.ready"
 }
 
+# A killed postmaster that init has not reaped yet looks alive to PostgreSQL: its lock file must go.
+pg_forget_zombie() {
+  local file pid state
+  file=$(pg_data)/postmaster.pid
+  { read -r pid <"$file"; } 2>/dev/null || return 0
+  read -r state _ < <(pid_stat "$pid") || return 0
+  if [[ $state == Z ]]; then rm -f "$file"; fi
+}
+
 pg_launch() {
+  pg_forget_zombie
   local command=("$(pg_bin)/postgres" -D "$(pg_data)" -p "${PORT[postgres]}") setting
   for setting in "${PG_SETTINGS[@]}"; do command+=(-c "$setting"); done
   if ((EUID == 0)); then

@@ -20,12 +20,15 @@ service_start() {
   await "$READY_MS" "$1" is_ready "$1"
 }
 
-# True if the running process is not the program that would be started now (it was built anew, or
-# is from another build directory).
+# True if the running process is not the program that would be started now: it was built anew, or
+# comes from another build directory. A service run under a wrapper (strace, …) is left alone.
 is_stale() {
-  local pid
-  pid=$(pid_of "$1") || return 1
-  [[ $(readlink "/proc/$pid/exe" 2>/dev/null) != "$(program_of "$1")" ]]
+  local pid exe
+  pid=$(pid_of "$1") && exe=$(readlink "/proc/$pid/exe") || return 1
+  case $exe in
+  */"tidegate-$1" | */"tidegate-$1 (deleted)") [[ $exe != "$(program_of "$1")" ]] ;;
+  *) return 1 ;;
+  esac
 }
 
 start_one() {
