@@ -65,10 +65,12 @@ CREATE TABLE data.dead_letters (
     record_value  bytea,
     headers       jsonb NOT NULL DEFAULT '[]',
     created_at    timestamptz NOT NULL DEFAULT now(),
+    published_at  timestamptz, -- NULL: still to be sent to the dead-letter topic
     replayed_at   timestamptz,
     UNIQUE (topic, partition, record_offset, topic_id)
 );
 CREATE INDEX dead_letters_tenant ON data.dead_letters (tenant_id, created_at);
+CREATE INDEX dead_letters_unsent ON data.dead_letters (created_at) WHERE published_at IS NULL;
 
 -- Hours that changed since they were last rolled up: one row per tenant and hour of every batch, in the
 -- batch's transaction, appended and never updated so that workers don't wait for each other. While
@@ -92,4 +94,4 @@ GRANT SELECT, INSERT, DELETE ON data.event_times, data.touched_hours, data.touch
     TO tidegate_worker;
 GRANT SELECT, INSERT, UPDATE ON data.stream_state, data.consumer_offsets, data.leases
     TO tidegate_worker;
-GRANT SELECT, INSERT ON data.dead_letters TO tidegate_worker;
+GRANT SELECT, INSERT, UPDATE ON data.dead_letters TO tidegate_worker;
