@@ -30,16 +30,17 @@ static void on_wake(void *arg, unsigned ready)
 {
     tg_loop_t *loop = arg;
     assert((ready & TG_WATCH_READ) != 0);
+    (void)ready;
     uint64_t count = 0;
-    ssize_t got = read(loop->wake_fd, &count, sizeof(count));
-    assert(got == (ssize_t)sizeof(count) || errno == EAGAIN);
+    if (read(loop->wake_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
+        abort(); /* our own eventfd is gone: no thread could wake this loop again */
 }
 
 static void wake(tg_loop_t *loop)
 {
     uint64_t one = 1;
-    ssize_t sent = write(loop->wake_fd, &one, sizeof(one));
-    assert(sent == (ssize_t)sizeof(one) || errno == EAGAIN); /* EAGAIN: more than awake already */
+    if (write(loop->wake_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
+        abort(); /* EAGAIN would mean: more than awake already */
 }
 
 tg_loop_t *tg_loop_create(void)
@@ -47,8 +48,8 @@ tg_loop_t *tg_loop_create(void)
     tg_loop_t *loop = calloc(1, sizeof(*loop));
     if (loop == NULL)
         return NULL;
-    int failed = pthread_mutex_init(&loop->mutex, NULL);
-    assert(failed == 0);
+    if (pthread_mutex_init(&loop->mutex, NULL) != 0)
+        abort(); /* a default mutex on Linux cannot fail */
     atomic_init(&loop->stop, false);
     loop->now_ms = tg_time_mono_ms();
     loop->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -134,9 +135,8 @@ void tg_loop_turn(tg_loop_t *loop, uint32_t max_wait_ms)
     uint32_t wait = tg_loop_timer_wait(loop, max_wait_ms);
     if (wait > INT32_MAX)
         wait = INT32_MAX;
-    int failed = h2o_evloop_run(loop->h2o, (int32_t)wait);
-    assert(failed == 0 ||
-           errno == EINTR); /* anything else is a descriptor closed behind our back */
+    if (h2o_evloop_run(loop->h2o, (int32_t)wait) != 0 && errno != EINTR)
+        abort(); /* a descriptor was closed behind our back: h2o's lists are broken now */
     loop->now_ms = tg_time_mono_ms();
     loop->now_is_fresh = true;
     (void)run_posts(loop);

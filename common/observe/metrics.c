@@ -100,7 +100,7 @@ static unsigned count_values(tg_str_t values)
         assert(value.len > 0);
         assert(memchr(value.ptr, '"', value.len) == NULL);
         assert(memchr(value.ptr, '\\', value.len) == NULL);
-        count++;
+        count += value.len > 0;
     }
     return count;
 }
@@ -186,8 +186,8 @@ tg_metrics_t *tg_metrics_create(const tg_metric_desc_t *descs, size_t count)
     tg_metrics_t *metrics = calloc(1, sizeof(*metrics));
     if (metrics == NULL)
         return NULL;
-    int failed = pthread_mutex_init(&metrics->mutex, NULL);
-    assert(failed == 0); /* a default mutex on Linux cannot fail */
+    if (pthread_mutex_init(&metrics->mutex, NULL) != 0)
+        abort(); /* a default mutex on Linux cannot fail */
     metrics->metrics = calloc(count + 1, sizeof(*metrics->metrics));
     if (metrics->metrics == NULL)
         goto fail;
