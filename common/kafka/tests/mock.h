@@ -1,0 +1,25 @@
+/* A Kafka cluster inside the test process: librdkafka's mock brokers, behind a handle of its own.
+ *
+ * Threads: the test's. */
+#ifndef TG_KAFKA_TESTS_MOCK_H
+#define TG_KAFKA_TESTS_MOCK_H
+
+#include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafka_mock.h>
+
+typedef struct mock {
+    rd_kafka_t *owner;
+    rd_kafka_mock_cluster_t *cluster;
+    const char *brokers;
+} mock_t;
+
+/* Kafka protocol numbers of the requests that the tests disturb. */
+enum { MOCK_PRODUCE = 0, MOCK_INIT_PRODUCER_ID = 22 };
+
+mock_t mock_open(int brokers);
+void mock_close(mock_t *mock);
+
+/* Produces `count` records "0", "1", … with the given key prefix to one partition, and waits. */
+void mock_fill(mock_t *mock, const char *topic, int32_t partition, int first, int count);
+
+#endif
