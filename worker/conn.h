@@ -1,0 +1,82 @@
+/* One blocking-in-effect libpq connection in pipeline mode, with its statements prepared.
+ *
+ * Why not the asynchronous pool: a worker thread has nothing else to do while its transaction runs,
+ * and the fence's answer must be read before anything after it is decided. Each wait has a deadline, so
+ * that a hung server cannot hold the thread for good.
+ *
+ * Statuses: TG_INVALID the data is at fault (SQLSTATE classes 22, 23, 54); TG_CONFLICT 40001 or 40P01,
+ * the same again may succeed; TG_UNAVAILABLE anything else: wait, then try again. After any failure
+ * call tg_conn_settle before the next use.
+ *
+ * Threads: one at a time. */
+#ifndef TG_CONN_H
+#define TG_CONN_H
+
+#include <libpq-fe.h>
+
+#include "common/base/str.h"
+
+typedef struct tg_conn tg_conn_t;
+
+#define TG_CONN_PARAMS_MAX 16
+
+typedef struct tg_statement {
+    const char *name;
+    const char *sql;
+    int param_count;
+    Oid types[TG_CONN_PARAMS_MAX]; /* all parameters travel in binary format */
+} tg_statement_t;
+
+typedef struct tg_conn_config {
+    const char *dsn;
+    const char *name;                 /* application_name */
+    const tg_statement_t *statements; /* prepared at connect; borrowed for good */
+    size_t statement_count;
+    uint64_t connect_timeout_ms;
+    uint64_t wait_ms; /* longest wait for one answer */
+} tg_conn_config_t;
+
+/* Gives an unconnected conn; NULL when out of memory. */
+tg_conn_t *tg_conn_create(const tg_conn_config_t *config);
+void tg_conn_destroy(tg_conn_t *conn); /* NULL is allowed */
+
+/* Connects if there is no connection; *out_fresh tells whether it is a new one. */
+TG_NODISCARD tg_status_t tg_conn_connect(tg_conn_t *conn, bool *out_fresh);
+bool tg_conn_connected(const tg_conn_t *conn);
+void tg_conn_disconnect(tg_conn_t *conn);
+
+/* Queues a prepared statement; results come in binary format. An empty ptr is NULL in SQL. */
+TG_NODISCARD tg_status_t tg_conn_send(tg_conn_t *conn, size_t statement,
+                                         const tg_str_t *params);
+
+/* Queues a statement without parameters (BEGIN, COMMIT). */
+TG_NODISCARD tg_status_t tg_conn_send_text(tg_conn_t *conn, const char *sql);
+
+/* Has the server send what it has so far; then read one result per statement queued. */
+TG_NODISCARD tg_status_t tg_conn_flush(tg_conn_t *conn);
+
+/* The result of the next statement in line (owned: PQclear), or the failure it ended in. */
+TG_NODISCARD tg_status_t tg_conn_result(tg_conn_t *conn, PGresult **out_result);
+
+/* Reads and drops the next result. */
+TG_NODISCARD tg_status_t tg_conn_expect(tg_conn_t *conn);
+
+/* Ends the pipeline's round: all results are drained; an open transaction is rolled back. The connection
+ * is dropped when that fails. */
+void tg_conn_settle(tg_conn_t *conn);
+
+/* One statement alone in an implicit transaction: send, read, sync. `out_result` may be NULL. */
+TG_NODISCARD tg_status_t tg_conn_query(tg_conn_t *conn, size_t statement,
+                                          const tg_str_t *params, PGresult **out_result);
+
+/* What the server or libpq said at the last failure; "" if nothing. */
+const char *tg_conn_sqlstate(const tg_conn_t *conn);
+const char *tg_conn_message(const tg_conn_t *conn);
+
+/* Cells of a binary result. */
+tg_str_t tg_conn_cell(const PGresult *result, int row, int column); /* ptr NULL: SQL NULL */
+int64_t tg_conn_int8(const PGresult *result, int row, int column);
+int32_t tg_conn_int4(const PGresult *result, int row, int column);
+int64_t tg_conn_time(const PGresult *result, int row, int column); /* µs since 1970 */
+
+#endif
