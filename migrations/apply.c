@@ -6,11 +6,11 @@
 
 #define LOCK_KEY "7305810436925448805" /* any number that nothing else locks */
 
-static const char make_book[] =
-    "CREATE SCHEMA IF NOT EXISTS migrate;"
-    "CREATE TABLE IF NOT EXISTS migrate.engine ("
+static const char book_sql[] =
+    "CREATE SCHEMA migrate;"
+    "CREATE TABLE migrate.engine ("
     " singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton), name text NOT NULL);"
-    "CREATE TABLE IF NOT EXISTS migrate.applied ("
+    "CREATE TABLE migrate.applied ("
     " number integer PRIMARY KEY, name text NOT NULL, sha256 text NOT NULL,"
     " applied_at timestamptz NOT NULL DEFAULT now(), duration_ms bigint NOT NULL);";
 
@@ -154,16 +154,19 @@ static void drop_lock(const tg_migration_run_t *run)
     (void)ignored;
 }
 
-static tg_status_t ensure_book(const tg_migration_run_t *run, tg_error_t *error)
+/* In one transaction, so that no database has a book without an engine. */
+static tg_status_t make_first_book(const tg_migration_run_t *run, tg_error_t *error)
 {
     const char *const params[] = {run->engine};
 
-    tg_status_t status = tg_session_script(run->session, "migrate", make_book, error);
+    tg_status_t status = tg_session_query(run->session, "BEGIN", 0, NULL, NULL, error);
     if (status == TG_OK)
-        status = tg_session_query(run->session,
-                                  "INSERT INTO migrate.engine (name) VALUES ($1)"
-                                  " ON CONFLICT DO NOTHING",
-                                  1, params, NULL, error);
+        status = tg_session_script(run->session, "migrate", book_sql, error);
+    if (status == TG_OK)
+        status = tg_session_query(run->session, "INSERT INTO migrate.engine (name) VALUES ($1)", 1,
+                                  params, NULL, error);
+    if (status == TG_OK)
+        status = tg_session_query(run->session, "COMMIT", 0, NULL, NULL, error);
     return status;
 }
 
@@ -236,8 +239,8 @@ tg_status_t tg_migration_up(const tg_migration_run_t *run, tg_error_t *error)
     if (status != TG_OK)
         return status;
     status = check_book(run, &rows, error);
-    if (status == TG_OK && !run->dry_run)
-        status = ensure_book(run, error);
+    if (status == TG_OK && !run->dry_run && rows == NULL)
+        status = make_first_book(run, error);
     if (status == TG_OK)
         status = apply_missing(run, rows, error);
     PQclear(rows);

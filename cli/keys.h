@@ -1,0 +1,22 @@
+/* Commands on API keys. A key's text is printed once, when it is made; the database holds its id
+ * and digest only.
+ *
+ * Threads: one. */
+#ifndef TG_CLI_KEYS_H
+#define TG_CLI_KEYS_H
+
+#include "cli/cli.h"
+
+#define TG_KEYS_EXPIRES_MAX_DAYS 3650
+
+/* key create --tenant T --scopes a,b [--expires 30d] [--description TEXT] */
+TG_NODISCARD tg_status_t tg_keys_create(tg_cli_t *cli, tg_args_t *args, tg_error_t *error);
+/* key list [--tenant T] */
+TG_NODISCARD tg_status_t tg_keys_list(tg_cli_t *cli, tg_args_t *args, tg_error_t *error);
+/* key revoke ID */
+TG_NODISCARD tg_status_t tg_keys_revoke(tg_cli_t *cli, tg_args_t *args, tg_error_t *error);
+
+/* "a,b" of known, distinct scopes as a PostgreSQL array literal. Exposed for tests. */
+TG_NODISCARD tg_status_t tg_keys_scopes(tg_str_t text, tg_buf_t *out_array, tg_error_t *error);
+
+#endif

@@ -1,0 +1,91 @@
+/* What the commands do before they reach a server: scopes, refused words, printed text. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "cli/keys.h"
+#include "cli/tenants.h"
+#include "cli/topics.h"
+
+static void scopes_become_an_array_in_fixed_order_without_doubles(void **state)
+{
+    (void)state;
+    tg_buf_t array = tg_buf_make(128);
+    assert_int_equal(tg_keys_scopes(TG_STR("read,ingest,read"), &array, NULL), TG_OK);
+    assert_string_equal(array.data, "{ingest,read}");
+    tg_buf_dispose(&array);
+}
+
+static void unknown_or_empty_scopes_are_refused_by_name(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"",      "write", "read,", ",read", "read,,ingest",
+                                      "read}", "READ",  "read ", "rea"};
+    for (size_t i = 0; i < TG_ARRAY_LEN(bad); i++) {
+        tg_buf_t array = tg_buf_make(128);
+        tg_error_t error = {0};
+        assert_int_equal(tg_keys_scopes(tg_str_from(bad[i]), &array, &error), TG_INVALID);
+        assert_non_null(strstr(error.text, "--scopes"));
+        tg_buf_dispose(&array);
+    }
+}
+
+/* Runs a command that must refuse its words before it opens any connection. */
+static void refuses(tg_cli_fn command, char **words, int count, const char *part)
+{
+    tg_cli_config_t config = {.replication = 1, .timeout_ms = 100};
+    tg_cli_t cli = {.config = &config, .out = stdout};
+    tg_args_t args;
+    tg_error_t error = {0};
+    assert_int_equal(tg_args_split(count, words, &args, NULL), TG_OK);
+    assert_int_equal(command(&cli, &args, &error), TG_INVALID);
+    assert_non_null(strstr(error.text, part));
+    assert_null(cli.session);
+}
+
+static void a_wrong_command_line_is_refused_before_any_connection(void **state)
+{
+    (void)state;
+    char *none[] = {"t"};
+    char *upper[] = {"t", "Acme"};
+    char *no_scopes[] = {"t", "--tenant", "a"};
+    char *expiry[] = {"t", "--tenant=a", "--scopes=read", "--expires=soon"};
+    char *extra[] = {"t", "acme", "--colour", "red"};
+    char *whole_key[] = {"t", "tg_0123456789ab_secret"};
+    char *replication[] = {"t", "--replication", "10"};
+    refuses(tg_tenants_create, none, 1, "the tenant's id");
+    refuses(tg_tenants_create, extra, 4, "--colour");
+    refuses(tg_tenants_create, upper, 2, "1 to 63");
+    refuses(tg_keys_create, no_scopes, 3, "--scopes");
+    refuses(tg_keys_create, expiry, 4, "");
+    refuses(tg_keys_revoke, whole_key, 2, "12 characters");
+    refuses(tg_topics_create, replication, 3, "--replication");
+}
+
+static void printed_text_cannot_steer_the_terminal(void **state)
+{
+    (void)state;
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+    assert_non_null(out);
+    tg_cli_print(out, "a\x1b[2J\n\x7f\xc3\xbc", 10);
+    assert_int_equal(fclose(out), 0);
+    assert_string_equal(text, "a?[2J??\xc3\xbc  ");
+    free(text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(scopes_become_an_array_in_fixed_order_without_doubles),
+        cmocka_unit_test(unknown_or_empty_scopes_are_refused_by_name),
+        cmocka_unit_test(a_wrong_command_line_is_refused_before_any_connection),
+        cmocka_unit_test(printed_text_cannot_steer_the_terminal),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
