@@ -5,7 +5,7 @@
 # written when it is missing or when the port base changed; until then it is the user's to edit.
 
 PG_ROLES=(gateway registry worker query)
-SECRETS=(postgres shared "${PG_ROLES[@]}")
+SECRETS=(postgres tidegate shared "${PG_ROLES[@]}")
 
 secret() { cat "$RUN/secrets/$1"; }
 
@@ -55,10 +55,11 @@ query.instances = 127.0.0.1:${PORT[query]}
 builtin.dir = $TOP/schemas
 
 [migrate]
-pg.dsn = $(dsn tidegate postgres)
+migrations.dir = $TOP/migrations
+pg.dsn = $(dsn tidegate tidegate)
 
 [cli]
-pg.dsn = $(dsn tidegate postgres)
+pg.dsn = $(dsn tidegate tidegate)
 END
   local name
   for name in "${SERVICES[@]}"; do service_section "$name"; done

@@ -1,5 +1,7 @@
 # shellcheck shell=bash
-# A PostgreSQL cluster of the stack's own: on loopback, passwords only (SCRAM), fsync on.
+# A PostgreSQL cluster of the stack's own: on loopback, passwords only (SCRAM), fsync on. The database
+# and all in it belong to the role `tidegate`, which is no superuser: what works here works on a
+# managed server.
 #
 # PostgreSQL refuses to run as root. Then the cluster is the `postgres` user's, which must be able
 # to reach it: where the run directory lies below one that only root may enter (/root), the data
@@ -7,7 +9,7 @@
 
 PG_HOME=/var/lib/tidegate-local
 PG_SETTINGS=(
-  listen_addresses=127.0.0.1 unix_socket_directories= max_connections=200
+  listen_addresses=127.0.0.1 unix_socket_directories= max_connections=200 max_locks_per_transaction=512
   shared_buffers=128MB work_mem=8MB maintenance_work_mem=64MB max_wal_size=2GB
   checkpoint_timeout=15min wal_compression=on random_page_cost=1.1 jit=off
   timezone=UTC log_timezone=UTC log_min_duration_statement=1s log_checkpoints=off
@@ -54,7 +56,7 @@ pg_prepare() {
   as_postgres rm -rf "$data" "$data.pw"
   # shellcheck disable=SC2016
   secret postgres | as_postgres sh -c 'umask 077 && cat >"$1"' - "$data.pw"
-  as_postgres "$(pg_bin)/initdb" --pgdata="$data" --username=tidegate --pwfile="$data.pw" \
+  as_postgres "$(pg_bin)/initdb" --pgdata="$data" --username=postgres --pwfile="$data.pw" \
     --auth=scram-sha-256 --encoding=UTF8 --locale=C.UTF-8 --data-checksums \
     >"$LOG/initdb.log" 2>&1 || { cat "$LOG/initdb.log" >&2; die "initdb failed"; }
   as_postgres rm -f "$data.pw"
@@ -80,18 +82,28 @@ pg_launch() {
   launch postgres "${command[@]}"
 }
 
-# psql as the owner of the database; errors stop it.
-pg_psql() {
-  PGPASSWORD=$(secret postgres) PGOPTIONS='-c client_min_messages=warning' \
-    "$(pg_bin)/psql" -X -q -h 127.0.0.1 -p "${PORT[postgres]}" -U tidegate -v ON_ERROR_STOP=1 "$@"
+# psql as the login $1; errors stop it.
+pg_psql_as() {
+  local login=$1
+  PGPASSWORD=$(secret "$login") PGOPTIONS='-c client_min_messages=warning' \
+    "$(pg_bin)/psql" -X -q -h 127.0.0.1 -p "${PORT[postgres]}" -U "$login" -v ON_ERROR_STOP=1 "${@:2}"
 }
 
-pg_answers() { pg_psql -d postgres -Atc 'select 1' >/dev/null 2>&1; }
+pg_psql() { pg_psql_as tidegate -d tidegate "$@"; }
 
+pg_answers() { pg_psql_as postgres -d postgres -Atc 'select 1' >/dev/null 2>&1; }
+
+# The owner's role and database, once. A password goes through standard input only, so that it is in
+# no process list, and is kept out of the server's log.
 pg_create_database() {
   if [[ -e $RUN/postgres.created ]]; then return 0; fi
-  [[ $(pg_psql -d postgres -Atc "select 1 from pg_database where datname = 'tidegate'") == 1 ]] ||
-    pg_psql -d postgres -c 'create database tidegate'
+  pg_psql_as postgres -d postgres -f - <<END
+set log_min_duration_statement = -1;
+drop database if exists tidegate;
+drop role if exists tidegate;
+create role tidegate login createrole createdb password '$(secret tidegate)';
+create database tidegate owner tidegate;
+END
   touch "$RUN/postgres.created"
 }
 
@@ -103,13 +115,15 @@ pg_start() {
   pg_create_database
 }
 
-# The migrations make the service roles without passwords; the stack's own are set here, each time,
-# through psql's standard input, so that they appear in no process list and no log.
+# The migrations make the services' roles without passwords; theirs are set here.
 pg_set_passwords() {
   local role
-  for role in "${PG_ROLES[@]}"; do
-    printf "alter role tidegate_%s login password '%s';\n" "$role" "$(secret "$role")"
-  done | pg_psql -d tidegate -c 'set log_min_duration_statement = -1' -f -
+  {
+    printf 'set log_min_duration_statement = -1;\n'
+    for role in "${PG_ROLES[@]}"; do
+      printf "alter role tidegate_%s login password '%s';\n" "$role" "$(secret "$role")"
+    done
+  } | pg_psql_as postgres -d postgres -f -
 }
 
 pg_wipe() {

@@ -63,7 +63,7 @@ show_logs() {
 
 show_db_stats() {
   is_alive postgres || die "PostgreSQL is not running; make up"
-  pg_psql -d tidegate -P pager=off -f "$HERE/db-stats.sql"
+  pg_psql -P pager=off -f "$HERE/db-stats.sql"
 }
 
 show_topics() {
@@ -79,7 +79,7 @@ show_env() {
   printf 'TIDEGATE_URL=http://127.0.0.1:%s\n' "${PORT[gateway]}"
   printf 'TIDEGATE_KAFKA=127.0.0.1:%s\n' "${PORT[kafka]}"
   printf 'TIDEGATE_REDIS=127.0.0.1:%s\n' "${PORT[redis]}"
-  printf 'TIDEGATE_DSN=%q\n' "$(dsn tidegate postgres)"
+  printf 'TIDEGATE_DSN=%q\n' "$(dsn tidegate tidegate)"
   for name in "${SERVICES[@]}"; do printf 'TIDEGATE_ADMIN_%s=http://127.0.0.1:%s\n' "${name^^}" "$(admin_port "$name")"; done
   if [[ -s $RUN/demo.key ]]; then printf 'TIDEGATE_KEY=%q\n' "$(<"$RUN/demo.key")"; fi
 }
