@@ -5,8 +5,11 @@
  * refuses framing that RFC 9112 forbids before h2o accepts it.
  *
  * A handler answers exactly once, now or later, with tg_http_reply or tg_http_fail. The request
- * struct lives until then; its memory pool dies with it. If the client goes away first, on_cancel
- * is called (once) instead, and the handler must not touch the request after it.
+ * struct lives until then; its memory pool dies with it. A handler that returns without having
+ * answered must have set on_cancel (asserted): when the deadline passes, the connection is lost or
+ * the drain ends first, on_cancel is called (once) instead, the shell answers for it, and the handler
+ * must not touch the request after it. h2o does not read while a request is handled, so a client that
+ * goes away is noticed only when the answer is written: the work is bounded by the deadline.
  *
  * Limits: body size per route, requests in flight and connections per thread, header and idle
  * timeouts, a deadline per request (504 when passed) and an own write timeout for clients that do
@@ -56,7 +59,8 @@ typedef struct tg_http_config {
 typedef enum tg_http_format {
     TG_HTTP_V1, /* {"error":{"code","message","field"?,"request_id"}} */
     TG_HTTP_V2, /* RFC 9457 application/problem+json with the same code */
-    TG_HTTP_CONFLUENT, /* {"error_code":40401,"message":"…"}, for the registry */
+    TG_HTTP_CONFLUENT, /* {"error_code":40401,"message":"…"}: the number is `code` if that is one
+                        * ("40401"), else the HTTP code */
 } tg_http_format_t;
 
 typedef void (*tg_http_handler_fn)(tg_http_req_t *req, void *thread_ctx);
@@ -80,13 +84,14 @@ typedef struct tg_http_service {
     const tg_http_route_t *routes; /* first match wins */
     size_t route_count;
     const char *secret;  /* shared secret of the gateway; NULL: internal routes are a bug */
-    tg_metrics_t *metrics;
+    tg_metrics_t *metrics; /* the service's own; rendered beside those of common/http. May be NULL */
     /* Per-thread state (pools on that loop). `start` fails the whole start; both may be NULL. */
     tg_status_t (*thread_start)(void *arg, tg_loop_t *loop, tg_metrics_shard_t *shard,
                                 void **out_thread_ctx, tg_error_t *error);
     void (*thread_stop)(void *thread_ctx); /* after the drain; flush and close here */
     /* Appends one {"name":"kafka","ready":true,"detail":"…"} object per dependency, comma
-     * separated, and returns whether all are ready. Called on the admin thread. NULL: ready. */
+     * separated, and returns whether all are ready. Called on the admin thread and, through
+     * tg_http_reply_ready, on any API thread; one call at a time. NULL: ready. */
     bool (*ready)(void *arg, tg_buf_t *out);
     void *arg;
 } tg_http_service_t;
@@ -100,8 +105,13 @@ TG_NODISCARD tg_status_t tg_http_server_open(const tg_http_service_t *service,
 size_t tg_http_server_drain(tg_http_server_t *server);
 void tg_http_server_close(tg_http_server_t *server);
 
+/* The ports in use; of interest when the configuration says port 0. */
+uint16_t tg_http_server_port(const tg_http_server_t *server);
+uint16_t tg_http_server_admin_port(const tg_http_server_t *server);
+
 /* Whole life of a service process: blocks signals, opens, waits for SIGTERM or SIGINT, drains,
- * closes. Returns the process's exit code. */
+ * closes. Returns the process's exit code. Call it before other threads exist, or with those signals
+ * blocked in them. */
 int tg_http_server_run(const tg_http_service_t *service);
 
 /* --- what a handler reads; all borrowed until the answer --- */
@@ -133,6 +143,10 @@ void tg_http_add_header(tg_http_req_t *req, const char *name, tg_str_t value);
 /* Sends the answer and ends the request. The body is copied or, with tg_http_reply_buf, taken. */
 void tg_http_reply(tg_http_req_t *req, int code, const char *content_type, tg_str_t body);
 void tg_http_reply_buf(tg_http_req_t *req, int code, const char *content_type, tg_buf_t *body);
+
+/* The answers of /health and /ready, for services that also have them among their own routes. */
+void tg_http_reply_health(tg_http_req_t *req);
+void tg_http_reply_ready(tg_http_req_t *req);
 
 /* Sends an error in the route's format and ends the request. `code` is a snake_case word of
  * docs/errors.md; `field` may be empty. The message is for a person: what, where, what to do. */

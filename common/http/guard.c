@@ -1,0 +1,338 @@
+/* How it gets in: the linker exports from this program each symbol that a library on its command
+ * line refers to, and the dynamic linker binds libh2o's calls to the first definition in search
+ * order, which is the program's. tg_http_guard_check fails the start if a build ever changes that.
+ *
+ * The checks run on a head that the real parser has accepted, so they need no parser of their own:
+ * they look at the same slices again. */
+#include "common/http/guard.h"
+
+#include <dlfcn.h>
+#include <stdatomic.h>
+#include <strings.h>
+
+#include "common/http/chunked.h"
+#include "common/http/phr.h"
+
+typedef int (*parse_request_fn)(const char *, size_t, const char **, size_t *, const char **,
+                                size_t *, int *, struct phr_header *, size_t *, size_t);
+
+static parse_request_fn real_parse_request;
+static _Atomic uint64_t refused_total;
+
+static const char refused_method[] = "(refused)"; /* parentheses are in no token */
+
+enum refusal {
+    REFUSE_SYNTAX,
+    REFUSE_LINE_END,
+    REFUSE_VERSION,
+    REFUSE_METHOD,
+    REFUSE_TARGET,
+    REFUSE_FOLD,
+    REFUSE_NAME,
+    REFUSE_VALUE,
+    REFUSE_HOST,
+    REFUSE_HOSTS,
+    REFUSE_LENGTH,
+    REFUSE_CODING,
+    REFUSE_BOTH,
+    REFUSE_HEAD_SIZE,
+    REFUSE_COUNT,
+    ACCEPT = REFUSE_COUNT,
+};
+
+// clang-format off
+static const tg_guard_refusal_t refusals[REFUSE_COUNT] = {
+    [REFUSE_SYNTAX]    = {400, "malformed_request", "The request is not HTTP/1.1, or has more than 100 headers."},
+    [REFUSE_LINE_END]  = {400, "malformed_request", "Each line of the request's head must end in CR LF."},
+    [REFUSE_VERSION]   = {505, "unsupported_version", "Only HTTP/1.0 and HTTP/1.1 are understood here."},
+    [REFUSE_METHOD]    = {400, "malformed_request", "The method must be a token of at most 32 characters."},
+    [REFUSE_TARGET]    = {400, "malformed_request", "The request target must be a path with valid percent-encoding."},
+    [REFUSE_FOLD]      = {400, "malformed_request", "Folded header lines are not accepted."},
+    [REFUSE_NAME]      = {400, "malformed_request", "A header name must be a token, directly followed by a colon."},
+    [REFUSE_VALUE]     = {400, "malformed_request", "A header value has a control character."},
+    [REFUSE_HOST]      = {400, "malformed_request", "The Host header must be a host name or address with an optional port."},
+    [REFUSE_HOSTS]     = {400, "malformed_request", "HTTP/1.1 needs exactly one Host header."},
+    [REFUSE_LENGTH]    = {400, "malformed_request", "There must be at most one Content-Length, and it must be a decimal number."},
+    [REFUSE_CODING]    = {400, "malformed_request", "The only transfer coding accepted is chunked, once, in HTTP/1.1."},
+    [REFUSE_BOTH]      = {400, "malformed_request", "Content-Length and Transfer-Encoding exclude each other."},
+    [REFUSE_HEAD_SIZE] = {431, "headers_too_large", "The request line and headers are larger than 32 KiB together."},
+};
+// clang-format on
+
+/* --- character classes (RFC 9110 section 5.6.2, RFC 3986) --- */
+
+enum { IN_TOKEN = 1, IN_PATH = 2, IN_HOST = 4, IN_VALUE = 8 };
+static unsigned char classes[256]; /* filled before main: a head is looked at byte by byte */
+
+static void add_class(const char *bytes, unsigned char class)
+{
+    for (; *bytes != '\0'; bytes++)
+        classes[(unsigned char)*bytes] |= class;
+}
+
+static void fill_classes(void)
+{
+    for (unsigned c = 0; c < 256; c++) {
+        bool alnum = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z' && c < 128);
+        if (alnum)
+            classes[c] |= IN_TOKEN | IN_PATH | IN_HOST;
+        if (c == '\t' || (c >= 0x20 && c != 0x7f))
+            classes[c] |= IN_VALUE;
+    }
+    add_class("!#$%&'*+-.^_`|~", IN_TOKEN);
+    add_class("-._~:/?[]@!$&'()*+,;=%", IN_PATH);
+    add_class("-._~:[]%!$&'()*+,;=", IN_HOST);
+}
+
+static bool all_in(tg_str_t text, unsigned char class)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if ((classes[(unsigned char)text.ptr[i]] & class) == 0)
+            return false;
+    return true;
+}
+
+static bool is_hex(unsigned char c)
+{
+    return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
+}
+
+static bool name_is(const struct phr_header *header, const char *name, size_t len)
+{
+    return header->name_len == len && strncasecmp(header->name, name, len) == 0;
+}
+
+/* --- the parts of a head --- */
+
+static enum refusal check_lines(const char *head, size_t len)
+{
+    const char *end = head + len;
+    for (const char *lf = memchr(head, '\n', len); lf != NULL;
+         lf = memchr(lf + 1, '\n', (size_t)(end - lf - 1))) {
+        if (lf == head || lf[-1] != '\r')
+            return REFUSE_LINE_END;
+    }
+    return ACCEPT;
+}
+
+/* A path and query of RFC 3986, each percent sign followed by two hex digits that are not 00. */
+static bool is_path(tg_str_t text)
+{
+    if (text.len == 0 || text.ptr[0] != '/' || !all_in(text, IN_PATH))
+        return false;
+    const char *end = text.ptr + text.len;
+    for (const char *p = memchr(text.ptr, '%', text.len); p != NULL;
+         p = memchr(p + 1, '%', (size_t)(end - p - 1))) {
+        if (end - p < 3 || !is_hex((unsigned char)p[1]) || !is_hex((unsigned char)p[2]) ||
+            memcmp(p + 1, "00", 2) == 0)
+            return false;
+    }
+    return true;
+}
+
+/* Absolute form must be understood (RFC 9112 section 3.2.2): what counts is its path. */
+static void strip_authority(tg_str_t *target)
+{
+    size_t scheme = 0;
+    if (target->len > 7 && strncasecmp(target->ptr, "http://", 7) == 0)
+        scheme = 7;
+    else if (target->len > 8 && strncasecmp(target->ptr, "https://", 8) == 0)
+        scheme = 8;
+    if (scheme == 0)
+        return;
+    const char *slash = memchr(target->ptr + scheme, '/', target->len - scheme);
+    size_t skip = slash == NULL ? target->len : (size_t)(slash - target->ptr);
+    target->ptr += skip;
+    target->len -= skip;
+}
+
+static enum refusal check_request_line(tg_str_t method, tg_str_t *target, int minor_version)
+{
+    if (minor_version != 0 && minor_version != 1)
+        return REFUSE_VERSION;
+    if (method.len == 0 || method.len > 32 || !all_in(method, IN_TOKEN))
+        return REFUSE_METHOD;
+    if (tg_str_eq(method, TG_STR("OPTIONS")) && tg_str_eq(*target, TG_STR("*")))
+        return ACCEPT;
+    strip_authority(target);
+    return is_path(*target) ? ACCEPT : REFUSE_TARGET;
+}
+
+static bool is_host(tg_str_t text)
+{
+    return text.len > 0 && text.len <= 255 && all_in(text, IN_HOST);
+}
+
+static bool is_length(tg_str_t text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (text.ptr[i] < '0' || text.ptr[i] > '9')
+            return false;
+    return text.len > 0 && text.len <= 18;
+}
+
+struct framing {
+    unsigned hosts, lengths, codings;
+};
+
+static enum refusal check_framing_header(const struct phr_header *header, int minor_version,
+                                         struct framing *framing)
+{
+    tg_str_t value = {header->value, header->value_len};
+    if (name_is(header, "host", 4)) {
+        framing->hosts++;
+        return is_host(value) ? ACCEPT : REFUSE_HOST;
+    }
+    if (name_is(header, "content-length", 14))
+        return ++framing->lengths == 1 && is_length(value) ? ACCEPT : REFUSE_LENGTH;
+    if (name_is(header, "transfer-encoding", 17)) {
+        bool chunked = value.len == 7 && strncasecmp(value.ptr, "chunked", 7) == 0;
+        return ++framing->codings == 1 && chunked && minor_version == 1 ? ACCEPT : REFUSE_CODING;
+    }
+    return ACCEPT;
+}
+
+static enum refusal check_header(struct phr_header *header, int minor_version,
+                                 struct framing *framing)
+{
+    if (header->name == NULL)
+        return REFUSE_FOLD;
+    if (header->name_len == 0 || !all_in((tg_str_t){header->name, header->name_len}, IN_TOKEN))
+        return REFUSE_NAME;
+    while (header->value_len > 0 && (header->value[header->value_len - 1] == ' ' ||
+                                     header->value[header->value_len - 1] == '\t'))
+        header->value_len--; /* the real parser leaves trailing white space in the value */
+    if (!all_in((tg_str_t){header->value, header->value_len}, IN_VALUE))
+        return REFUSE_VALUE;
+    return check_framing_header(header, minor_version, framing);
+}
+
+static enum refusal check_headers(struct phr_header *headers, size_t count, int minor_version)
+{
+    struct framing framing = {0};
+    for (size_t i = 0; i < count; i++) {
+        enum refusal refusal = check_header(&headers[i], minor_version, &framing);
+        if (refusal != ACCEPT)
+            return refusal;
+    }
+    if (framing.hosts > 1 || (framing.hosts == 0 && minor_version == 1))
+        return REFUSE_HOSTS;
+    return framing.lengths > 0 && framing.codings > 0 ? REFUSE_BOTH : ACCEPT;
+}
+
+/* --- the two symbols that libh2o calls --- */
+
+static bool is_blank(const char *buf, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if (buf[i] != '\r' && buf[i] != '\n')
+            return false;
+    return len <= 4; /* h2o closes such a connection without an answer */
+}
+
+int phr_parse_request(const char *buf, size_t len, const char **method, size_t *method_len,
+                      const char **path, size_t *path_len, int *minor_version,
+                      struct phr_header *headers, size_t *num_headers, size_t last_len)
+{
+    assert(real_parse_request != NULL);
+    enum refusal refusal = ACCEPT;
+    int head = real_parse_request(buf, len, method, method_len, path, path_len, minor_version,
+                                  headers, num_headers, last_len);
+    if (head == -1) {
+        if (is_blank(buf, len))
+            return -1;
+        refusal = REFUSE_SYNTAX;
+    } else if (len > TG_HTTP_HEAD_MAX && (head == -2 || (size_t)head > TG_HTTP_HEAD_MAX)) {
+        refusal = REFUSE_HEAD_SIZE;
+    } else if (head == -2) {
+        return -2;
+    } else {
+        tg_str_t target = {*path, *path_len};
+        refusal = check_lines(buf, (size_t)head);
+        if (refusal == ACCEPT)
+            refusal = check_request_line((tg_str_t){*method, *method_len}, &target, *minor_version);
+        if (refusal == ACCEPT)
+            refusal = check_headers(headers, *num_headers, *minor_version);
+        *path = target.ptr;
+        *path_len = target.len;
+    }
+    if (refusal == ACCEPT)
+        return head;
+
+    atomic_fetch_add_explicit(&refused_total, 1, memory_order_relaxed);
+    *method = refused_method;
+    *method_len = sizeof(refused_method) - 1;
+    *path = refusals[refusal].text;
+    *path_len = strlen(refusals[refusal].text);
+    *minor_version = 1;
+    *num_headers = 0;
+    return (int)len; /* the rest cannot be understood: all is consumed, and the connection closes */
+}
+
+ssize_t phr_decode_chunked(struct phr_chunked_decoder *decoder, char *buf, size_t *bufsz)
+{
+    _Static_assert(sizeof(tg_chunked_t) == sizeof(struct phr_chunked_decoder), "same place");
+    ssize_t rest = tg_chunked_decode((tg_chunked_t *)(void *)decoder, buf, bufsz);
+    if (rest == TG_CHUNKED_BAD)
+        atomic_fetch_add_explicit(&refused_total, 1, memory_order_relaxed);
+    return rest;
+}
+
+__attribute__((constructor)) static void prepare_guard(void)
+{
+    fill_classes();
+    *(void **)(void *)&real_parse_request = dlsym(RTLD_NEXT, "phr_parse_request");
+}
+
+/* --- for the server --- */
+
+const tg_guard_refusal_t *tg_http_guard_refusal(const char *method, const char *path)
+{
+    if (method != refused_method)
+        return NULL;
+    for (size_t i = 0; i < REFUSE_COUNT; i++)
+        if (refusals[i].text == path)
+            return &refusals[i];
+    return &refusals[REFUSE_SYNTAX];
+}
+
+uint64_t tg_http_guard_refused(void)
+{
+    return atomic_load_explicit(&refused_total, memory_order_relaxed);
+}
+
+/* Parses by the symbol that libh2o's calls are bound to. */
+static bool guard_refuses(parse_request_fn parse, const char *text)
+{
+    struct phr_header headers[8];
+    size_t method_len, path_len, count = TG_ARRAY_LEN(headers);
+    const char *method, *path;
+    int minor_version;
+    int head = parse(text, strlen(text), &method, &method_len, &path, &path_len, &minor_version,
+                     headers, &count, 0);
+    return head > 0 && method == refused_method;
+}
+
+tg_status_t tg_http_guard_check(tg_error_t *error)
+{
+    parse_request_fn bound = NULL;
+    *(void **)(void *)&bound = dlsym(RTLD_DEFAULT, "phr_parse_request");
+    void *decode = dlsym(RTLD_DEFAULT, "phr_decode_chunked");
+    void *own_decode = NULL;
+    ssize_t (*own)(struct phr_chunked_decoder *, char *, size_t *) = phr_decode_chunked;
+    memcpy(&own_decode, &own, sizeof(own_decode));
+
+    uint64_t before = tg_http_guard_refused();
+    bool in_force = real_parse_request != NULL && bound == phr_parse_request &&
+                    real_parse_request != bound && decode == own_decode &&
+                    guard_refuses(bound, "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n"
+                                         "Transfer-Encoding: chunked\r\n\r\n") &&
+                    !guard_refuses(bound, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    atomic_fetch_sub_explicit(&refused_total, tg_http_guard_refused() - before,
+                              memory_order_relaxed);
+    if (!in_force)
+        return tg_error_set(error, TG_INTERNAL,
+                            "The HTTP guard is not in force: libh2o does not call this program's "
+                            "phr_parse_request; the build must export it.");
+    return TG_OK;
+}

@@ -1,0 +1,346 @@
+/* Answers: bodies, errors in the three formats, and a filter that gives h2o's own errors (a body
+ * that is too large or badly chunked) the same form. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/base/time.h"
+#include "common/http/shell.h"
+
+#define TG_HTTP_ERROR_MAX 4096 /* bytes of an error's body */
+
+/* Marks answers as ours, for the filter. */
+static h2o_generator_t own_generator;
+
+const char *tg_http_reason(int code)
+{
+    static const struct {
+        int code;
+        const char *reason;
+    } reasons[] = {
+        {200, "OK"},
+        {201, "Created"},
+        {202, "Accepted"},
+        {204, "No Content"},
+        {207, "Multi-Status"},
+        {301, "Moved Permanently"},
+        {302, "Found"},
+        {304, "Not Modified"},
+        {307, "Temporary Redirect"},
+        {308, "Permanent Redirect"},
+        {400, "Bad Request"},
+        {401, "Unauthorized"},
+        {403, "Forbidden"},
+        {404, "Not Found"},
+        {405, "Method Not Allowed"},
+        {406, "Not Acceptable"},
+        {408, "Request Timeout"},
+        {409, "Conflict"},
+        {410, "Gone"},
+        {411, "Length Required"},
+        {412, "Precondition Failed"},
+        {413, "Content Too Large"},
+        {414, "URI Too Long"},
+        {415, "Unsupported Media Type"},
+        {417, "Expectation Failed"},
+        {422, "Unprocessable Content"},
+        {428, "Precondition Required"},
+        {429, "Too Many Requests"},
+        {431, "Request Header Fields Too Large"},
+        {500, "Internal Server Error"},
+        {501, "Not Implemented"},
+        {502, "Bad Gateway"},
+        {503, "Service Unavailable"},
+        {504, "Gateway Timeout"},
+        {505, "HTTP Version Not Supported"},
+    };
+    for (size_t i = 0; i < TG_ARRAY_LEN(reasons); i++)
+        if (reasons[i].code == code)
+            return reasons[i].reason;
+    return "Unknown";
+}
+
+/* --- sending --- */
+
+static bool has_no_body(int code)
+{
+    return code < 200 || code == 204 || code == 304;
+}
+
+static void add_copy(h2o_req_t *raw, const h2o_token_t *token, tg_str_t value)
+{
+    h2o_iovec_t copy = h2o_strdup(&raw->pool, value.ptr, value.len);
+    h2o_add_header(&raw->pool, &raw->res.headers, token, NULL, copy.base, copy.len);
+}
+
+void tg_http_add_header(tg_http_req_t *req, const char *name, tg_str_t value)
+{
+    for (size_t i = 0; i < value.len; i++)
+        assert(value.ptr[i] != '\r' && value.ptr[i] != '\n' && value.ptr[i] != '\0');
+    h2o_iovec_t copy = h2o_strdup(&req->raw->pool, value.ptr == NULL ? "" : value.ptr, value.len);
+    h2o_add_header_by_str(&req->raw->pool, &req->raw->res.headers, name, strlen(name), 1, NULL,
+                          copy.base, copy.len);
+}
+
+static void count_answer(tg_http_req_t *req, int code)
+{
+    tg_metrics_shard_t *shard = req->thread->shard;
+    assert(code >= 100 && code < 600);
+    tg_metric_add(shard, HTTP_REQUESTS, (unsigned)code / 100 - 1, 1);
+    tg_metric_observe(shard, HTTP_SECONDS, 0, (double)(tg_time_mono_us() - req->started_us) * 1e-6);
+}
+
+/* `body` must live in the request's pool or longer. */
+static void send_answer(tg_http_req_t *req, int code, const char *content_type, h2o_iovec_t body)
+{
+    h2o_req_t *raw = req->raw;
+    tg_http_conn_t *conn = req->conn;
+    bool bare = has_no_body(code);
+    bool head = h2o_memis(raw->input.method.base, raw->input.method.len, H2O_STRLIT("HEAD"));
+
+    raw->res.status = code;
+    raw->res.reason = tg_http_reason(code);
+    if (!bare) {
+        raw->res.content_length = body.len;
+        if (content_type != NULL)
+            add_copy(raw, H2O_TOKEN_CONTENT_TYPE, tg_str_from(content_type));
+    }
+    tg_http_add_header(req, "x-request-id", tg_http_request_id(req));
+    if (req->thread->draining || req->close) {
+        raw->http1_is_persistent = 0;
+        tg_http_conn_linger(conn);
+    }
+    conn->state = CONN_WRITING;
+    conn->since_ms = tg_loop_now_ms(req->thread->loop);
+    conn->acked = 0;
+    count_answer(req, code);
+    tg_http_request_release(req);
+
+    h2o_start_response(raw, &own_generator);
+    h2o_send(raw, &body, bare || head || body.len == 0 ? 0 : 1, H2O_SEND_STATE_FINAL);
+}
+
+void tg_http_reply(tg_http_req_t *req, int code, const char *content_type, tg_str_t body)
+{
+    h2o_iovec_t copy = {NULL, 0};
+    if (body.len > 0) {
+        copy = h2o_iovec_init(h2o_mem_alloc_pool(&req->raw->pool, body.len), body.len);
+        memcpy(copy.base, body.ptr, body.len);
+    }
+    send_answer(req, code, content_type, copy);
+}
+
+static void on_body_dispose(void *data)
+{
+    free(*(char **)data);
+}
+
+void tg_http_reply_buf(tg_http_req_t *req, int code, const char *content_type, tg_buf_t *body)
+{
+    if (body->failed) {
+        tg_buf_dispose(body);
+        tg_http_fail(req, 500, "answer_too_large", (tg_str_t){0},
+                     "The answer does not fit; ask for less.");
+        return;
+    }
+    char **slot = h2o_mem_alloc_shared(&req->raw->pool, sizeof(*slot), on_body_dispose);
+    *slot = body->data;
+    h2o_iovec_t bytes = h2o_iovec_init(body->data, body->len);
+    *body = tg_buf_make(body->max);
+    send_answer(req, code, content_type, bytes);
+}
+
+/* --- errors --- */
+
+static void body_v1(int http_code, const char *code, tg_str_t field, tg_str_t message,
+                    tg_str_t request_id, tg_buf_t *out)
+{
+    (void)http_code;
+    tg_buf_str(out, TG_STR("{\"error\":{\"code\":"));
+    tg_buf_json_string(out, tg_str_from(code));
+    tg_buf_str(out, TG_STR(",\"message\":"));
+    tg_buf_json_string(out, message);
+    if (field.len > 0) {
+        tg_buf_str(out, TG_STR(",\"field\":"));
+        tg_buf_json_string(out, field);
+    }
+    tg_buf_str(out, TG_STR(",\"request_id\":"));
+    tg_buf_json_string(out, request_id);
+    tg_buf_str(out, TG_STR("}}"));
+}
+
+static void body_v2(int http_code, const char *code, tg_str_t field, tg_str_t message,
+                    tg_str_t request_id, tg_buf_t *out)
+{
+    tg_buf_printf(out, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,\"code\":",
+                  tg_http_reason(http_code), http_code);
+    tg_buf_json_string(out, tg_str_from(code));
+    tg_buf_str(out, TG_STR(",\"detail\":"));
+    tg_buf_json_string(out, message);
+    if (field.len > 0) {
+        tg_buf_str(out, TG_STR(",\"field\":"));
+        tg_buf_json_string(out, field);
+    }
+    tg_buf_str(out, TG_STR(",\"request_id\":"));
+    tg_buf_json_string(out, request_id);
+    tg_buf_byte(out, '}');
+}
+
+static void body_confluent(int http_code, const char *code, tg_str_t field, tg_str_t message,
+                           tg_str_t request_id, tg_buf_t *out)
+{
+    (void)field;
+    (void)request_id;
+    uint64_t number = 0;
+    if (tg_str_to_u64(tg_str_from(code), &number) != TG_OK)
+        number = (uint64_t)http_code;
+    tg_buf_printf(out, "{\"error_code\":%llu,\"message\":", (unsigned long long)number);
+    tg_buf_json_string(out, message);
+    tg_buf_byte(out, '}');
+}
+
+static const struct {
+    const char *content_type;
+    void (*write)(int, const char *, tg_str_t, tg_str_t, tg_str_t, tg_buf_t *);
+} formats[] = {
+    [TG_HTTP_V1] = {"application/json", body_v1},
+    [TG_HTTP_V2] = {"application/problem+json", body_v2},
+    [TG_HTTP_CONFLUENT] = {"application/vnd.schemaregistry.v1+json", body_confluent},
+};
+
+const char *tg_http_error_type(tg_http_format_t format)
+{
+    assert(format < TG_ARRAY_LEN(formats));
+    return formats[format].content_type;
+}
+
+void tg_http_error_body(tg_http_format_t format, int http_code, const char *code, tg_str_t field,
+                        tg_str_t message, tg_str_t request_id, tg_buf_t *out)
+{
+    assert(format < TG_ARRAY_LEN(formats));
+    formats[format].write(http_code, code, field, message, request_id, out);
+}
+
+/* For what no route decides: the first route of the same version, or the first of all. */
+tg_http_format_t tg_http_default_format(const tg_http_thread_t *thread, tg_str_t path)
+{
+    const tg_http_service_t *service = thread->service;
+    bool v2 = path.len >= 3 && memcmp(path.ptr, "/v2", 3) == 0;
+    for (size_t i = 0; v2 && i < service->route_count; i++)
+        if (service->routes[i].format == TG_HTTP_V2)
+            return TG_HTTP_V2;
+    return service->route_count == 0 ? TG_HTTP_V1 : service->routes[0].format;
+}
+
+void tg_http_fail(tg_http_req_t *req, int http_code, const char *code, tg_str_t field,
+                  const char *format, ...)
+{
+    assert(http_code >= 400);
+    char text[1024];
+    va_list args;
+    va_start(args, format);
+    int len = vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    size_t used = len < 0 ? 0 : (size_t)len < sizeof(text) ? (size_t)len : sizeof(text) - 1;
+
+    tg_http_format_t shape =
+        req->route != NULL ? req->route->format : tg_http_default_format(req->thread, req->path);
+    tg_buf_t body = tg_buf_make(TG_HTTP_ERROR_MAX);
+    if (field.len > 256)
+        field.len = 256;
+    tg_http_error_body(shape, http_code, code, field, (tg_str_t){text, used},
+                       tg_http_request_id(req), &body);
+    if (body.failed) { /* six bytes for each of hostile ones: say less */
+        tg_buf_clear(&body);
+        tg_http_error_body(shape, http_code, code, (tg_str_t){0}, TG_STR("See the code."),
+                           tg_http_request_id(req), &body);
+    }
+    tg_http_reply(req, http_code, tg_http_error_type(shape), tg_buf_view(&body));
+    tg_buf_dispose(&body);
+}
+
+/* --- h2o's own errors --- */
+
+struct error_stream {
+    h2o_ostream_t super;
+    h2o_iovec_t body;
+};
+
+static void send_error_stream(h2o_ostream_t *self, h2o_req_t *raw, h2o_iovec_t *bufs, size_t count,
+                              h2o_send_state_t state)
+{
+    (void)bufs;
+    struct error_stream *stream = (struct error_stream *)self;
+    h2o_ostream_send_next(self, raw, &stream->body, count > 0 ? 1 : 0, state);
+}
+
+static const char *h2o_error_code(int status)
+{
+    switch (status) {
+    case 413:
+        return "body_too_large";
+    case 417:
+        return "expectation_failed";
+    case 503:
+        return "overloaded";
+    default:
+        return "malformed_request";
+    }
+}
+
+static const char *h2o_error_text(int status)
+{
+    switch (status) {
+    case 413:
+        return "The body is larger than anything that is accepted here.";
+    case 417:
+        return "The only expectation understood is 100-continue.";
+    case 503:
+        return "Out of memory; try again.";
+    default:
+        return "The body's framing is malformed: bad chunks, or a bad Content-Length.";
+    }
+}
+
+/* The answer that h2o is about to send is plain text of its own: replaces its body. */
+static void replace_body(h2o_req_t *raw, h2o_ostream_t **slot)
+{
+    tg_http_thread_t *thread = tg_http_thread_of(raw);
+    tg_http_conn_t *conn = tg_http_conn_of(raw);
+    tg_http_format_t shape =
+        tg_http_default_format(thread, (tg_str_t){raw->input.path.base, raw->input.path.len});
+    char id[TG_HTTP_MADE_ID_LEN];
+    tg_http_make_id(thread, id);
+    tg_buf_t body = tg_buf_make(TG_HTTP_ERROR_MAX);
+    tg_http_error_body(shape, raw->res.status, h2o_error_code(raw->res.status), (tg_str_t){0},
+                       tg_str_from(h2o_error_text(raw->res.status)), (tg_str_t){id, sizeof(id)},
+                       &body);
+    if (!body.failed) {
+        struct error_stream *stream =
+            (struct error_stream *)h2o_add_ostream(raw, sizeof(*stream), slot);
+        stream->super.do_send = send_error_stream;
+        stream->body = h2o_strdup(&raw->pool, body.data, body.len);
+        raw->res.content_length = body.len;
+        raw->res.reason = tg_http_reason(raw->res.status);
+        raw->res.headers.size = 0;
+        add_copy(raw, H2O_TOKEN_CONTENT_TYPE, tg_str_from(tg_http_error_type(shape)));
+        slot = &stream->super.next;
+    }
+    tg_buf_dispose(&body);
+    conn->state = CONN_WRITING;
+    conn->since_ms = tg_loop_now_ms(thread->loop);
+    tg_http_conn_linger(conn);
+    tg_metric_add(thread->shard, HTTP_REQUESTS, (unsigned)raw->res.status / 100 - 1, 1);
+    if (raw->res.status == 413)
+        tg_metric_add(thread->shard, HTTP_LIMITED, LIMIT_BODY, 1);
+    h2o_setup_next_ostream(raw, slot);
+}
+
+void tg_http_error_filter(h2o_filter_t *self, h2o_req_t *raw, h2o_ostream_t **slot)
+{
+    (void)self;
+    if (raw->_generator == &own_generator)
+        h2o_setup_next_ostream(raw, slot);
+    else
+        replace_body(raw, slot);
+}

@@ -1,0 +1,179 @@
+/* A linear walk over some dozens of rows: each row costs a few compares of segment lengths, which
+ * is less than a hash of the path would. */
+#include "common/http/routes.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/http/params.h"
+
+struct row {
+    const tg_http_route_t *route;
+    tg_str_t method;
+    tg_str_t segments[TG_ROUTE_SEGMENTS_MAX]; /* ptr NULL: a :name */
+    unsigned count;
+    bool rest; /* the row ends in "*", which stands behind `count` segments */
+};
+
+struct tg_routes {
+    size_t count;
+    struct row rows[];
+};
+
+struct path {
+    tg_str_t segments[TG_PATH_SEGMENTS_MAX];
+    unsigned count;
+    bool slash; /* a segment decodes to text with a slash: no "*" may take it */
+};
+
+static void compile(const tg_http_route_t *route, struct row *row)
+{
+    assert(route->path[0] == '/');
+    assert(route->handler != NULL);
+    row->route = route;
+    row->method = tg_str_from(route->method);
+    for (const char *at = route->path; *at == '/';) {
+        const char *text = at + 1;
+        size_t len = strcspn(text, "/");
+        at = text + len;
+        if (len == 1 && *text == '*') {
+            row->rest = true;
+            assert(*at == '\0');
+            return;
+        }
+        assert(row->count < TG_ROUTE_SEGMENTS_MAX);
+        row->segments[row->count++] = *text == ':' ? (tg_str_t){NULL, len} : (tg_str_t){text, len};
+    }
+}
+
+tg_routes_t *tg_routes_create(const tg_http_route_t *routes, size_t count)
+{
+    tg_routes_t *table = calloc(1, sizeof(*table) + count * sizeof(table->rows[0]));
+    if (table == NULL)
+        return NULL;
+    table->count = count;
+    for (size_t i = 0; i < count; i++)
+        compile(&routes[i], &table->rows[i]);
+    return table;
+}
+
+void tg_routes_destroy(tg_routes_t *routes)
+{
+    free(routes);
+}
+
+static tg_status_t add_segment(struct path *path, tg_str_t text, tg_arena_t *arena)
+{
+    if (path->count == TG_PATH_SEGMENTS_MAX)
+        return TG_NOT_FOUND; /* deeper than any route */
+    if (text.len > 0 && memchr(text.ptr, '%', text.len) != NULL) {
+        tg_status_t status = tg_params_decode(text, false, arena, &text);
+        if (status != TG_OK)
+            return status;
+        path->slash |= memchr(text.ptr, '/', text.len) != NULL;
+    }
+    if (tg_str_eq(text, TG_STR(".")) || tg_str_eq(text, TG_STR("..")))
+        return TG_INVALID;
+    path->segments[path->count++] = text;
+    return TG_OK;
+}
+
+static tg_status_t split(tg_str_t text, tg_arena_t *arena, struct path *path)
+{
+    path->count = 0;
+    path->slash = false;
+    if (text.len == 0 || text.ptr[0] != '/')
+        return TG_NOT_FOUND; /* "*" of OPTIONS */
+    for (size_t at = 1; at <= text.len;) {
+        const char *slash = at < text.len ? memchr(text.ptr + at, '/', text.len - at) : NULL;
+        size_t end = slash == NULL ? text.len : (size_t)(slash - text.ptr);
+        tg_status_t status = add_segment(path, (tg_str_t){text.ptr + at, end - at}, arena);
+        if (status != TG_OK)
+            return status;
+        at = end + 1;
+    }
+    return TG_OK;
+}
+
+static bool path_fits(const struct row *row, const struct path *path)
+{
+    if (row->rest ? path->count < row->count || path->slash : path->count != row->count)
+        return false;
+    for (unsigned i = 0; i < row->count; i++) {
+        bool fits = row->segments[i].ptr == NULL ? path->segments[i].len > 0
+                                                 : tg_str_eq(row->segments[i], path->segments[i]);
+        if (!fits)
+            return false;
+    }
+    return true;
+}
+
+static bool method_fits(const struct row *row, tg_str_t method)
+{
+    return tg_str_eq(row->method, method) ||
+           (tg_str_eq(method, TG_STR("HEAD")) && tg_str_eq(row->method, TG_STR("GET")));
+}
+
+/* What "*" took, joined again: the segments may have been decoded each in its own place. */
+static tg_status_t join_rest(const struct path *path, unsigned from, tg_arena_t *arena,
+                             tg_str_t *out_rest)
+{
+    size_t len = 0;
+    for (unsigned i = from; i < path->count; i++)
+        len += path->segments[i].len + 1;
+    char *bytes = tg_arena_alloc(arena, len + 1);
+    if (bytes == NULL)
+        return TG_NOMEM;
+    size_t at = 0;
+    for (unsigned i = from; i < path->count; i++) {
+        if (i > from)
+            bytes[at++] = '/';
+        if (path->segments[i].len > 0)
+            memcpy(bytes + at, path->segments[i].ptr, path->segments[i].len);
+        at += path->segments[i].len;
+    }
+    *out_rest = (tg_str_t){bytes, at};
+    return TG_OK;
+}
+
+static tg_status_t take_names(const struct row *row, const struct path *path, tg_arena_t *arena,
+                              tg_route_match_t *match)
+{
+    match->route = row->route;
+    match->name_count = 0;
+    for (unsigned i = 0; i < row->count; i++)
+        if (row->segments[i].ptr == NULL)
+            match->names[match->name_count++] = path->segments[i];
+    if (!row->rest)
+        return TG_OK;
+    assert(match->name_count < TG_ROUTE_SEGMENTS_MAX);
+    return join_rest(path, row->count, arena, &match->names[match->name_count++]);
+}
+
+static void note_allowed(char *allow, tg_str_t method)
+{
+    size_t used = strlen(allow);
+    bool get = tg_str_eq(method, TG_STR("GET"));
+    if (strstr(allow, method.ptr) == NULL) /* row methods are NUL-terminated literals */
+        (void)snprintf(allow + used, TG_ROUTE_ALLOW_MAX - used, "%s%s%s", used > 0 ? ", " : "",
+                       method.ptr, get ? ", HEAD" : "");
+}
+
+tg_status_t tg_routes_find(const tg_routes_t *routes, tg_str_t method, tg_str_t path,
+                           tg_arena_t *arena, tg_route_match_t *out_match)
+{
+    struct path parts;
+    tg_status_t status = split(path, arena, &parts);
+    if (status != TG_OK)
+        return status;
+    out_match->allow[0] = '\0';
+    for (size_t i = 0; i < routes->count; i++) {
+        const struct row *row = &routes->rows[i];
+        if (!path_fits(row, &parts))
+            continue;
+        if (method_fits(row, method))
+            return take_names(row, &parts, arena, out_match);
+        note_allowed(out_match->allow, row->method);
+    }
+    return out_match->allow[0] == '\0' ? TG_NOT_FOUND : TG_CONFLICT;
+}
