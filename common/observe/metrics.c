@@ -81,15 +81,17 @@ static tg_str_t cut(tg_str_t *text, char separator)
     return head;
 }
 
-static bool is_name(tg_str_t name)
+/* A name of a metric or label; another one is a bug of the row. */
+static void check_name(tg_str_t name)
 {
+    bool ok = name.len > 0;
     for (size_t i = 0; i < name.len; i++) {
         char c = name.ptr[i];
         bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-        if (!letter && (i == 0 || c < '0' || c > '9'))
-            return false;
+        ok = ok && (letter || (i > 0 && c >= '0' && c <= '9'));
     }
-    return name.len > 0;
+    assert(ok);
+    (void)ok;
 }
 
 static unsigned count_values(tg_str_t values)
@@ -116,7 +118,7 @@ static size_t parse_label_sets(const char *text, struct label_set sets[LABEL_SET
         out->name = cut(&set, '=');
         out->values = set;
         out->count = count_values(set);
-        assert(is_name(out->name));
+        check_name(out->name);
         assert(out->count > 0);
     }
     return count;
@@ -160,7 +162,7 @@ static size_t slots_per_series(const struct metric *metric)
 static bool init_metric(struct metric *metric, const tg_metric_desc_t *desc, size_t first_slot)
 {
     assert(desc->name != NULL);
-    assert(is_name(tg_str_from(desc->name)));
+    check_name(tg_str_from(desc->name));
     assert(desc->help != NULL);
     struct label_set sets[LABEL_SETS_MAX];
     size_t set_count = parse_label_sets(desc->labels, sets);
@@ -244,19 +246,17 @@ tg_metrics_shard_t *tg_metrics_shard(tg_metrics_t *metrics)
     return shard;
 }
 
-/* The first slot of a series; wrong numbers are bugs of the caller. */
-static _Atomic uint64_t *slots_of(const tg_metrics_shard_t *shard, unsigned metric, unsigned series)
+/* The first slot of a series; wrong numbers, and verbs of another kind, are bugs of the caller. */
+static _Atomic uint64_t *slots_of(const tg_metrics_shard_t *shard, tg_metric_kind_t kind,
+                                  unsigned metric, unsigned series)
 {
     assert(shard != NULL);
     assert(metric < shard->metrics->metric_count);
     const struct metric *row = &shard->metrics->metrics[metric];
+    assert(row->desc->kind == kind);
     assert(series < row->series_count);
+    (void)kind;
     return &shard->slots[row->first_slot + series * slots_per_series(row)];
-}
-
-static tg_metric_kind_t kind_of(const tg_metrics_shard_t *shard, unsigned metric)
-{
-    return shard->metrics->metrics[metric].desc->kind;
 }
 
 static inline uint64_t load(_Atomic uint64_t *slot)
@@ -271,15 +271,13 @@ static inline void store(_Atomic uint64_t *slot, uint64_t value)
 
 void tg_metric_add(tg_metrics_shard_t *shard, unsigned metric, unsigned series, uint64_t n)
 {
-    _Atomic uint64_t *slot = slots_of(shard, metric, series);
-    assert(kind_of(shard, metric) == TG_COUNTER);
+    _Atomic uint64_t *slot = slots_of(shard, TG_COUNTER, metric, series);
     store(slot, load(slot) + n);
 }
 
 void tg_metric_set(tg_metrics_shard_t *shard, unsigned metric, unsigned series, int64_t value)
 {
-    _Atomic uint64_t *slot = slots_of(shard, metric, series);
-    assert(kind_of(shard, metric) == TG_GAUGE);
+    _Atomic uint64_t *slot = slots_of(shard, TG_GAUGE, metric, series);
     store(slot, (uint64_t)value);
 }
 
@@ -313,8 +311,7 @@ static size_t bucket_of(double value)
 
 void tg_metric_observe(tg_metrics_shard_t *shard, unsigned metric, unsigned series, double value)
 {
-    _Atomic uint64_t *slots = slots_of(shard, metric, series);
-    assert(kind_of(shard, metric) == TG_HISTOGRAM);
+    _Atomic uint64_t *slots = slots_of(shard, TG_HISTOGRAM, metric, series);
     if (!isfinite(value))
         return; /* would spoil the sum for good */
     _Atomic uint64_t *bucket = &slots[bucket_of(value)], *sum = &slots[BUCKETS];
@@ -423,7 +420,7 @@ static void render_metric(const tg_metrics_t *metrics, size_t shard_count,
     }
 }
 
-void tg_metrics_render(tg_metrics_t *metrics, tg_buf_t *out)
+void tg_metrics_render_own(tg_metrics_t *metrics, tg_buf_t *out)
 {
     assert(metrics != NULL);
     assert(out != NULL);
@@ -436,5 +433,10 @@ void tg_metrics_render(tg_metrics_t *metrics, tg_buf_t *out)
         render_metric(metrics, shard_count, &metrics->metrics[i], out);
     for (size_t i = 0; i < collector_count; i++)
         metrics->collectors[i].collect(metrics->collectors[i].arg, out);
+}
+
+void tg_metrics_render(tg_metrics_t *metrics, tg_buf_t *out)
+{
+    tg_metrics_render_own(metrics, out);
     tg_process_metrics_render(out);
 }

@@ -54,4 +54,7 @@ void tg_metrics_collector(tg_metrics_t *metrics, tg_metrics_collect_fn collect, 
  * process_cpu_seconds_total, process_open_fds, process_start_time_seconds). */
 void tg_metrics_render(tg_metrics_t *metrics, tg_buf_t *out);
 
+/* The same without the process's own, for a second registry in one answer. */
+void tg_metrics_render_own(tg_metrics_t *metrics, tg_buf_t *out);
+
 #endif
