@@ -9,11 +9,12 @@
 /* A wide decimal has 624 bytes; the arena is for the sums that need one, at most one per row. */
 #define WIDE_BYTES_MAX 1024
 
-/* Entries of one list with their index. The key of an entry is found through the list's functions. */
+/* Entries of one list with their index. The key of an entry is found through the list's functions.
+ */
 struct list {
-    char *entries;      /* count * entry_size bytes in use */
-    const void **view;  /* sorted pointers */
-    uint32_t *slots;    /* entry number + 1; 0: empty; power of two, at most half full */
+    char *entries;     /* count * entry_size bytes in use */
+    const void **view; /* sorted pointers */
+    uint32_t *slots;   /* entry number + 1; 0: empty; power of two, at most half full */
     size_t entry_size, count, capacity, mask;
     bool (*same)(const void *entry, const void *key);
     int (*compare)(const void *a, const void *b); /* of two elements of view */

@@ -2,8 +2,8 @@
  * touched hours.
  *
  * Why in C and not in SQL: the rows that INSERT … RETURNING names as new are known here, and a
- * GROUP BY in the server costs more than the insert. Each list comes out sorted bytewise, the order in
- * which every writer takes its locks.
+ * GROUP BY in the server costs more than the insert. Each list comes out sorted bytewise, the order
+ * in which every writer takes its locks.
  *
  * Limits: as many entries per list as rows, given at create. Threads: one at a time. */
 #ifndef TG_AGGREGATE_H
@@ -19,7 +19,7 @@ typedef struct tg_minute {
     const tg_row_t *row; /* any row of the series, for its texts */
     int64_t bucket;      /* µs, start of the minute */
     int64_t count, value_count;
-    double min, max;     /* while value_count > 0 */
+    double min, max; /* while value_count > 0 */
     tg_decimal_t sum;
 } tg_minute_t;
 
@@ -35,7 +35,8 @@ typedef struct tg_hour {
     int64_t hour; /* µs */
 } tg_hour_t;
 
-/* Returns an owned aggregate for at most `max_rows` rows between resets, or NULL when out of memory. */
+/* Returns an owned aggregate for at most `max_rows` rows between resets, or NULL when out of
+ * memory. */
 tg_aggregate_t *tg_aggregate_create(size_t max_rows);
 void tg_aggregate_destroy(tg_aggregate_t *aggregate); /* NULL is allowed */
 
@@ -45,8 +46,8 @@ void tg_aggregate_reset(tg_aggregate_t *aggregate);
 /* Adds a stored row, which must live until the next reset. TG_NOMEM: reset and give up. */
 TG_NODISCARD tg_status_t tg_aggregate_add(tg_aggregate_t *aggregate, const tg_row_t *row);
 
-/* The lists, sorted: minutes by tenant, type, minute, kind, entity; states by tenant, type, entity; hours
- * by tenant, hour. Borrowed until the next add or reset. */
+/* The lists, sorted: minutes by tenant, type, minute, kind, entity; states by tenant, type, entity;
+ * hours by tenant, hour. Borrowed until the next add or reset. */
 const tg_minute_t *const *tg_aggregate_minutes(tg_aggregate_t *aggregate, size_t *out_count);
 const tg_state_delta_t *const *tg_aggregate_states(tg_aggregate_t *aggregate, size_t *out_count);
 const tg_hour_t *const *tg_aggregate_hours(tg_aggregate_t *aggregate, size_t *out_count);

@@ -1,5 +1,5 @@
-/* libpq in non-blocking mode under poll(2): in blocking mode a full pipeline can deadlock with a server
- * that itself waits to send, and no wait would have a deadline. */
+/* libpq in non-blocking mode under poll(2): in blocking mode a full pipeline can deadlock with a
+ * server that itself waits to send, and no wait would have a deadline. */
 #include "worker/conn.h"
 
 #include <errno.h>
@@ -12,10 +12,10 @@
 
 struct tg_conn {
     tg_conn_config_t config;
-    PGconn *pg;         /* NULL while there is none */
-    bool unsynced;      /* something was sent since the last sync */
+    PGconn *pg;    /* NULL while there is none */
+    bool unsynced; /* something was sent since the last sync */
     char sqlstate[6];
-    char message[256];  /* one line */
+    char message[256]; /* one line */
 };
 
 /* The worker's own bounds: a session that stalls inside its transaction is ended by the server, so
@@ -103,8 +103,7 @@ static bool wait_socket(const tg_conn_t *conn, short events, uint64_t deadline_m
 static tg_status_t connect_to_server(tg_conn_t *conn)
 {
     const char *keywords[] = {"dbname", "application_name", "options", NULL};
-    const char *values[] = {conn->config.dsn, conn->config.name,
-                            "-c client_encoding=UTF8", NULL};
+    const char *values[] = {conn->config.dsn, conn->config.name, "-c client_encoding=UTF8", NULL};
     uint64_t deadline = tg_time_mono_ms() + conn->config.connect_timeout_ms;
 
     conn->pg = PQconnectStartParams(keywords, values, 1);
@@ -126,8 +125,7 @@ static tg_status_t prepare_statements(tg_conn_t *conn)
 {
     for (size_t i = 0; i < conn->config.statement_count; i++) {
         const tg_statement_t *stmt = &conn->config.statements[i];
-        if (PQsendPrepare(conn->pg, stmt->name, stmt->sql, stmt->param_count, stmt->types) ==
-            0)
+        if (PQsendPrepare(conn->pg, stmt->name, stmt->sql, stmt->param_count, stmt->types) == 0)
             return lost(conn, "send failed");
         conn->unsynced = true;
     }
@@ -179,8 +177,8 @@ tg_status_t tg_conn_send(tg_conn_t *conn, size_t statement, const tg_str_t *para
         formats[i] = 1;
     }
     conn->unsynced = true;
-    if (PQsendQueryPrepared(conn->pg, stmt->name, stmt->param_count, values, lengths, formats,
-                            1) == 0)
+    if (PQsendQueryPrepared(conn->pg, stmt->name, stmt->param_count, values, lengths, formats, 1) ==
+        0)
         return lost(conn, "send failed");
     return TG_OK;
 }
@@ -195,7 +193,8 @@ tg_status_t tg_conn_send_text(tg_conn_t *conn, const char *sql)
     return TG_OK;
 }
 
-/* Sends what libpq holds, reading meanwhile, so that neither side can wait for the other for good. */
+/* Sends what libpq holds, reading meanwhile, so that neither side can wait for the other for good.
+ */
 static tg_status_t push(tg_conn_t *conn)
 {
     uint64_t deadline = tg_time_mono_ms() + conn->config.wait_ms;
@@ -331,9 +330,8 @@ static bool end_round(tg_conn_t *conn)
         return false;
     if (PQtransactionStatus(conn->pg) == PQTRANS_IDLE)
         return true;
-    return tg_conn_send_text(conn, "ROLLBACK") == TG_OK &&
-           tg_conn_flush(conn) == TG_OK && tg_conn_expect(conn) == TG_OK &&
-           sync_pipeline(conn) == TG_OK;
+    return tg_conn_send_text(conn, "ROLLBACK") == TG_OK && tg_conn_flush(conn) == TG_OK &&
+           tg_conn_expect(conn) == TG_OK && sync_pipeline(conn) == TG_OK;
 }
 
 void tg_conn_settle(tg_conn_t *conn)
@@ -354,7 +352,7 @@ void tg_conn_settle(tg_conn_t *conn)
 }
 
 tg_status_t tg_conn_query(tg_conn_t *conn, size_t statement, const tg_str_t *params,
-                             PGresult **out_result)
+                          PGresult **out_result)
 {
     PGresult *result = NULL;
     tg_status_t status = tg_conn_send(conn, statement, params);

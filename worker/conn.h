@@ -1,12 +1,12 @@
 /* One blocking-in-effect libpq connection in pipeline mode, with its statements prepared.
  *
  * Why not the asynchronous pool: a worker thread has nothing else to do while its transaction runs,
- * and the fence's answer must be read before anything after it is decided. Each wait has a deadline, so
- * that a hung server cannot hold the thread for good.
+ * and the fence's answer must be read before anything after it is decided. Each wait has a
+ * deadline, so that a hung server cannot hold the thread for good.
  *
- * Statuses: TG_INVALID the data is at fault (SQLSTATE classes 22, 23, 54); TG_CONFLICT 40001 or 40P01,
- * the same again may succeed; TG_UNAVAILABLE anything else: wait, then try again. After any failure
- * call tg_conn_settle before the next use.
+ * Statuses: TG_INVALID the data is at fault (SQLSTATE classes 22, 23, 54); TG_CONFLICT 40001 or
+ * 40P01, the same again may succeed; TG_UNAVAILABLE anything else: wait, then try again. After any
+ * failure call tg_conn_settle before the next use.
  *
  * Threads: one at a time. */
 #ifndef TG_CONN_H
@@ -46,8 +46,7 @@ bool tg_conn_connected(const tg_conn_t *conn);
 void tg_conn_disconnect(tg_conn_t *conn);
 
 /* Queues a prepared statement; results come in binary format. An empty ptr is NULL in SQL. */
-TG_NODISCARD tg_status_t tg_conn_send(tg_conn_t *conn, size_t statement,
-                                         const tg_str_t *params);
+TG_NODISCARD tg_status_t tg_conn_send(tg_conn_t *conn, size_t statement, const tg_str_t *params);
 
 /* Queues a statement without parameters (BEGIN, COMMIT). */
 TG_NODISCARD tg_status_t tg_conn_send_text(tg_conn_t *conn, const char *sql);
@@ -61,13 +60,13 @@ TG_NODISCARD tg_status_t tg_conn_result(tg_conn_t *conn, PGresult **out_result);
 /* Reads and drops the next result. */
 TG_NODISCARD tg_status_t tg_conn_expect(tg_conn_t *conn);
 
-/* Ends the pipeline's round: all results are drained; an open transaction is rolled back. The connection
- * is dropped when that fails. */
+/* Ends the pipeline's round: all results are drained; an open transaction is rolled back. The
+ * connection is dropped when that fails. */
 void tg_conn_settle(tg_conn_t *conn);
 
 /* One statement alone in an implicit transaction: send, read, sync. `out_result` may be NULL. */
-TG_NODISCARD tg_status_t tg_conn_query(tg_conn_t *conn, size_t statement,
-                                          const tg_str_t *params, PGresult **out_result);
+TG_NODISCARD tg_status_t tg_conn_query(tg_conn_t *conn, size_t statement, const tg_str_t *params,
+                                       PGresult **out_result);
 
 /* What the server or libpq said at the last failure; "" if nothing. */
 const char *tg_conn_sqlstate(const tg_conn_t *conn);

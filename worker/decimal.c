@@ -1,10 +1,10 @@
 /* Two representations, one sum: `scaled` takes what 128 bits hold, `wide` all else.
  *
- * The fast path is right because at most one decimal of up to 15 digits reads back as a given normal
- * double: if r / 10^scale gives the double again, then r / 10^scale is its shortest text. The slow
- * path asks the C library for 15, 16 and 17 digits and takes the first that lies strictly inside the
- * interval that rounds to the double: PostgreSQL's shortest output does not accept the interval's ends
- * (1e23 prints as 9.999999999999999e+22 there), where strtod would. */
+ * The fast path is right because at most one decimal of up to 15 digits reads back as a given
+ * normal double: if r / 10^scale gives the double again, then r / 10^scale is its shortest text.
+ * The slow path asks the C library for 15, 16 and 17 digits and takes the first that lies strictly
+ * inside the interval that rounds to the double: PostgreSQL's shortest output does not accept the
+ * interval's ends (1e23 prints as 9.999999999999999e+22 there), where strtod would. */
 #include "worker/decimal.h"
 
 #include <fenv.h>
@@ -13,14 +13,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* The wide number: limbs of 9 digits, least significant first, not carried until they are printed. */
-#define LIMB_BASE      INT64_C(1000000000)
-#define LIMB_DIGITS    9
-#define EXPONENT_MIN   (-351) /* of the first limb; a denormal's 17th digit stands at 10^-340 */
-#define LIMB_COUNT     78     /* up to 10^351: 2^32 times the largest double stays far below */
-#define FAST_LIMIT     1e15   /* beyond 15 digits the fast path proves nothing */
-#define DIGITS_UNIQUE  15     /* DBL_DIG */
-#define DIGITS_ENOUGH  17     /* DBL_DECIMAL_DIG */
+/* The wide number: limbs of 9 digits, least significant first, not carried until they are printed.
+ */
+#define LIMB_BASE     INT64_C(1000000000)
+#define LIMB_DIGITS   9
+#define EXPONENT_MIN  (-351) /* of the first limb; a denormal's 17th digit stands at 10^-340 */
+#define LIMB_COUNT    78     /* up to 10^351: 2^32 times the largest double stays far below */
+#define FAST_LIMIT    1e15   /* beyond 15 digits the fast path proves nothing */
+#define DIGITS_UNIQUE 15     /* DBL_DIG */
+#define DIGITS_ENOUGH 17     /* DBL_DECIMAL_DIG */
 
 _Static_assert(EXPONENT_MIN % LIMB_DIGITS == 0, "the decimal point must lie between limbs");
 _Static_assert(DBL_DIG == DIGITS_UNIQUE && DBL_DECIMAL_DIG == DIGITS_ENOUGH, "binary64 expected");

@@ -1,5 +1,6 @@
 /* Exact sums of doubles as decimals: each double counts as its shortest decimal text, the same text
- * that PostgreSQL prints for it, so that a minute's sum equals sum(value::text::numeric) of its rows.
+ * that PostgreSQL prints for it, so that a minute's sum equals sum(value::text::numeric) of its
+ * rows.
  *
  * Why not add doubles: 0.1 + 0.2 is not 0.3, and a sum that depends on the order of arrival cannot
  * be checked. Why not add in the database: a numeric per row costs more than the row's insert.
@@ -22,8 +23,8 @@ typedef struct tg_decimal {
 #define TG_DECIMAL_SCALE_MAX 9
 #define TG_DECIMAL_TEXT_MAX  800 /* bytes that tg_decimal_format may write, with its NUL */
 
-/* Adds a finite `value`. The wide part comes from `arena`; TG_NOMEM when it is at its limit, and then
- * the sum is unchanged. */
+/* Adds a finite `value`. The wide part comes from `arena`; TG_NOMEM when it is at its limit, and
+ * then the sum is unchanged. */
 TG_NODISCARD tg_status_t tg_decimal_add(tg_decimal_t *sum, double value, tg_arena_t *arena);
 
 /* Writes the sum as plain digits ("-12.5", no exponent, no trailing zeros); returns the length. */

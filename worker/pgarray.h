@@ -1,10 +1,11 @@
-/* One column of many rows as a PostgreSQL array in binary format, for INSERT … SELECT FROM unnest().
+/* One column of many rows as a PostgreSQL array in binary format, for INSERT … SELECT FROM
+ * unnest().
  *
- * Why binary arrays: of the ways to insert a batch that can also say ON CONFLICT, this one is the fastest
- * (see the store), and nothing is quoted or parsed.
+ * Why binary arrays: of the ways to insert a batch that can also say ON CONFLICT, this one is the
+ * fastest (see the store), and nothing is quoted or parsed.
  *
- * Limit: the bytes of one column, given at init; a column beyond it fails as a whole. Threads: values
- * of one thread. */
+ * Limit: the bytes of one column, given at init; a column beyond it fails as a whole. Threads:
+ * values of one thread. */
 #ifndef TG_PGARRAY_H
 #define TG_PGARRAY_H
 

@@ -1,4 +1,5 @@
-/* The order that every writer sorts by, so that no two of them can wait for each other in a circle. */
+/* The order that every writer sorts by, so that no two of them can wait for each other in a circle.
+ */
 #include "worker/row.h"
 
 int tg_row_compare(const tg_row_t *a, const tg_row_t *b)

@@ -1,4 +1,5 @@
-/* The statements. Rows arrive sorted and unnest keeps their order, so locks are taken in key order. */
+/* The statements. Rows arrive sorted and unnest keeps their order, so locks are taken in key order.
+ */
 #include "worker/sql.h"
 
 #include "worker/pgarray.h"
@@ -9,7 +10,8 @@
     "INSERT INTO data.event_times (tenant_id, type, event_id, occurred_at) "                       \
     "SELECT * FROM unnest($1, $2, $3, $4) ON CONFLICT DO NOTHING"
 #define READ_TIMES                                                                                 \
-    "SELECT k.occurred_at FROM unnest($1, $2, $3) WITH ORDINALITY AS q(tenant_id, type, event_id, n) " \
+    "SELECT k.occurred_at FROM unnest($1, $2, $3) WITH ORDINALITY AS q(tenant_id, type, "          \
+    "event_id, n) "                                                                                \
     "JOIN data.event_times k USING (tenant_id, type, event_id) ORDER BY q.n"
 
 #define EVENTS                                                                                     \
@@ -62,7 +64,8 @@
 #define CLAIM_AGAIN                                                                                \
     "UPDATE data.consumer_offsets SET epoch = epoch + 1, owner = $4, "                             \
     "backend_pid = pg_backend_pid(), updated_at = now() "                                          \
-    "WHERE topic = $1 AND partition = $2 AND epoch = $3 RETURNING epoch, next_offset, topic_id, false"
+    "WHERE topic = $1 AND partition = $2 AND epoch = $3 RETURNING epoch, next_offset, topic_id, "  \
+    "false"
 
 /* A process id may have been given anew: only a backend of our own role is ended, and that one
  * merely reconnects. */
@@ -82,7 +85,8 @@
     "DELETE FROM data.event_times WHERE ctid = ANY (ARRAY(SELECT ctid FROM data.event_times "      \
     "WHERE created_at < now() - interval '7 days' LIMIT $1))"
 
-/* Locked while they are sent, so that two publishers never send the same letter at the same time. */
+/* Locked while they are sent, so that two publishers never send the same letter at the same time.
+ */
 #define DEAD_UNSENT                                                                                \
     "WITH unsent AS MATERIALIZED (SELECT * FROM data.dead_letters WHERE published_at IS NULL "     \
     "ORDER BY created_at LIMIT $1 FOR UPDATE SKIP LOCKED) "                                        \

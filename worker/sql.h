@@ -1,8 +1,8 @@
 /* Every statement that a worker's connection prepares, by number.
  *
- * One table, because statements are prepared once per connection and a thread has one connection for
- * all it does. Parameters travel in binary format; text is cast where the server has no binary form
- * that we want to write (jsonb, numeric).
+ * One table, because statements are prepared once per connection and a thread has one connection
+ * for all it does. Parameters travel in binary format; text is cast where the server has no binary
+ * form that we want to write (jsonb, numeric).
  *
  * Threads: constants. */
 #ifndef TG_SQL_H
@@ -11,25 +11,25 @@
 #include "worker/conn.h"
 
 enum tg_sql {
-    TG_SQL_FENCE,        /* topic, partition, epoch, next_offset: 0 rows when fenced */
-    TG_SQL_KEEP_TIMES,   /* tenant[], type[], id[], time[] */
-    TG_SQL_READ_TIMES,   /* tenant[], type[], id[]: the time kept for each */
-    TG_SQL_EVENTS,       /* the columns of data.events; returns the keys of the new rows */
+    TG_SQL_FENCE,      /* topic, partition, epoch, next_offset: 0 rows when fenced */
+    TG_SQL_KEEP_TIMES, /* tenant[], type[], id[], time[] */
+    TG_SQL_READ_TIMES, /* tenant[], type[], id[]: the time kept for each */
+    TG_SQL_EVENTS,     /* the columns of data.events; returns the keys of the new rows */
     TG_SQL_MINUTES,
     TG_SQL_STATES,
     TG_SQL_HOURS,
     TG_SQL_DEAD_LETTER,
-    TG_SQL_ENSURE_DAYS,  /* date[] */
-    TG_SQL_CLAIM,        /* topic, partition, owner, cluster */
-    TG_SQL_CLAIM_AGAIN,  /* topic, partition, epoch, owner: 0 rows when fenced */
-    TG_SQL_RESET,        /* topic, partition, epoch, incarnation: starts anew at the earliest */
-    TG_SQL_END_OWNER,    /* topic, partition: terminates the backend that holds the row */
-    TG_SQL_LEASE,        /* name, owner, seconds: 1 row while we hold it */
+    TG_SQL_ENSURE_DAYS, /* date[] */
+    TG_SQL_CLAIM,       /* topic, partition, owner, cluster */
+    TG_SQL_CLAIM_AGAIN, /* topic, partition, epoch, owner: 0 rows when fenced */
+    TG_SQL_RESET,       /* topic, partition, epoch, incarnation: starts anew at the earliest */
+    TG_SQL_END_OWNER,   /* topic, partition: terminates the backend that holds the row */
+    TG_SQL_LEASE,       /* name, owner, seconds: 1 row while we hold it */
     TG_SQL_HOURS_REFRESH,
     TG_SQL_DAYS_REFRESH,
-    TG_SQL_PURGE_TIMES,  /* limit */
-    TG_SQL_DEAD_UNSENT,  /* limit: rows, one per header */
-    TG_SQL_DEAD_SENT,    /* id */
+    TG_SQL_PURGE_TIMES, /* limit */
+    TG_SQL_DEAD_UNSENT, /* limit: rows, one per header */
+    TG_SQL_DEAD_SENT,   /* id */
     TG_SQL_COUNT
 };
 

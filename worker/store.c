@@ -1,6 +1,6 @@
-/* One batch, one transaction. Measured on the way here: unnest of binary arrays is the fastest insert that
- * can skip duplicates; returning whole rows or ordinals costs more than returning the key; and unsorted
- * keys in two workers end in deadlocks of a second each. */
+/* One batch, one transaction. Measured on the way here: unnest of binary arrays is the fastest
+ * insert that can skip duplicates; returning whole rows or ordinals costs more than returning the
+ * key; and unsorted keys in two workers end in deadlocks of a second each. */
 #include "worker/store.h"
 
 #include <stdlib.h>
@@ -87,7 +87,8 @@ static int64_t day_of(const tg_row_t *row)
     return tg_time_floor(row->occurred_at, TG_US_PER_DAY) / TG_US_PER_DAY;
 }
 
-/* Makes the partitions of the batch's days in a transaction of its own, as makers wait for each other. */
+/* Makes the partitions of the batch's days in a transaction of its own, as makers wait for each
+ * other. */
 static tg_status_t ensure_days(tg_store_t *store, const tg_batch_t *batch)
 {
     int64_t missing[TG_BATCH_DAYS_MAX];
@@ -145,8 +146,7 @@ static tg_status_t send_fence(tg_store_t *store, const tg_batch_t *batch)
     return status;
 }
 
-static tg_status_t read_fence(tg_store_t *store, const tg_batch_t *batch,
-                              tg_store_result_t *result)
+static tg_status_t read_fence(tg_store_t *store, const tg_batch_t *batch, tg_store_result_t *result)
 {
     tg_status_t status = tg_conn_expect(store->conn); /* BEGIN */
 
@@ -231,9 +231,10 @@ static void optional_float8(tg_pgarray_t *column, bool present, double value)
 
 static tg_status_t send_events(tg_store_t *store, const tg_batch_t *batch)
 {
-    static const unsigned elements[] = {TG_PG_TEXT,        TG_PG_TEXT, TG_PG_UUID, TG_PG_TIMESTAMPTZ,
-                                        TG_PG_TIMESTAMPTZ, TG_PG_TEXT, TG_PG_TEXT, TG_PG_TEXT,
-                                        TG_PG_FLOAT8,      TG_PG_TEXT};
+    static const unsigned elements[] = {TG_PG_TEXT,        TG_PG_TEXT,        TG_PG_UUID,
+                                        TG_PG_TIMESTAMPTZ, TG_PG_TIMESTAMPTZ, TG_PG_TEXT,
+                                        TG_PG_TEXT,        TG_PG_TEXT,        TG_PG_FLOAT8,
+                                        TG_PG_TEXT};
     char processed_at[8];
 
     start_columns(store, elements, TG_ARRAY_LEN(elements));
@@ -263,8 +264,8 @@ static bool is_key(const tg_row_t *row, const PGresult *keys, int n)
            tg_str_eq(tg_conn_cell(keys, n, 1), row->type);
 }
 
-/* The first row with the n-th key at or after `from`, else anywhere. The server inserts in our order,
- * so the first search nearly always takes one step; correctness must not hang on that. */
+/* The first row with the n-th key at or after `from`, else anywhere. The server inserts in our
+ * order, so the first search nearly always takes one step; correctness must not hang on that. */
 static const tg_row_t *find_row(const tg_batch_t *batch, const PGresult *keys, int n, size_t *from)
 {
     for (size_t i = *from; i < batch->row_count; i++) {
@@ -304,8 +305,8 @@ static tg_status_t read_events(tg_store_t *store, const tg_batch_t *batch,
 
 static tg_status_t send_minutes(tg_store_t *store, size_t *sent)
 {
-    static const unsigned elements[] = {TG_PG_TEXT, TG_PG_TEXT, TG_PG_TIMESTAMPTZ, TG_PG_TEXT,
-                                        TG_PG_TEXT, TG_PG_INT8, TG_PG_INT8,        TG_PG_TEXT,
+    static const unsigned elements[] = {TG_PG_TEXT,   TG_PG_TEXT,  TG_PG_TIMESTAMPTZ, TG_PG_TEXT,
+                                        TG_PG_TEXT,   TG_PG_INT8,  TG_PG_INT8,        TG_PG_TEXT,
                                         TG_PG_FLOAT8, TG_PG_FLOAT8};
     size_t count = 0;
     const tg_minute_t *const *minutes = tg_aggregate_minutes(store->aggregate, &count);
