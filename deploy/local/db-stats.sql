@@ -1,5 +1,5 @@
 -- What `make db-stats` prints. Rows of partitioned tables are counted exactly, so on a large store
--- this takes as long as a scan of it.
+-- this takes as long as a scan of it. The caller has put the topics' ends into topic_ends.
 \pset footer off
 \set QUIET on
 
@@ -28,9 +28,10 @@ select tenant_id, type, count(*) as rows, count(distinct (kind, entity)) as seri
        sum(sum) as sum, max(bucket) as newest
   from data.metric_minute group by 1, 2 order by 1, 2 limit 100;
 
-\echo Stored up to (against the ends of the topics: make kafka-topics)
-select topic, partition, next_offset, epoch, owner, date_trunc('seconds', now() - updated_at) as idle
-  from data.consumer_offsets order by 1, 2;
+\echo Consumed (lag: records of the topic that are not stored yet)
+select o.topic, o.partition, o.next_offset, e.next - coalesce(o.next_offset, e.first) as lag, o.epoch, o.owner,
+       date_trunc('seconds', now() - o.updated_at) as idle
+  from data.consumer_offsets o left join topic_ends e using (topic, partition) order by 1, 2;
 
 \echo Dead letters
 select topic, error_code, count(*), max(created_at) as newest

@@ -44,7 +44,7 @@ kafka_download() {
   local temp repo=()
   temp=$(mktemp -d "$CACHE/kafka.XXXXXX")
   if [[ ! -w ${HOME:-/nonexistent} ]]; then repo=("-Dmaven.repo.local=$CACHE/m2"); fi
-  if ! mvn -B -q "${repo[@]}" -f "$HERE/kafka-pom.xml" "$MVN_COPY" -DincludeScope=runtime \
+  if ! mvn -B -q -Dstyle.color=never "${repo[@]}" -f "$HERE/kafka-pom.xml" "$MVN_COPY" -DincludeScope=runtime \
     -DoutputDirectory="$temp/libs" >"$temp/mvn.log" 2>&1; then
     tail -n 20 "$temp/mvn.log" >&2
     rm -rf "$temp"

@@ -61,14 +61,29 @@ show_logs() {
   tail -n 100 "${files[@]}"
 }
 
+# "topic partition first next" of every partition, tab separated.
+topic_offsets() {
+  check_cli
+  tidegate_cli topics offsets | awk -v OFS='\t' '{ print $1, $2, $4, $6 }'
+}
+
 show_db_stats() {
   is_alive postgres || die "PostgreSQL is not running; make up"
-  pg_psql -P pager=off -f "$HERE/db-stats.sql"
+  local ends=''
+  if is_alive kafka; then ends=$(topic_offsets); fi
+  {
+    printf 'create temp table topic_ends (topic text, partition int, first bigint, next bigint);\n'
+    printf 'copy topic_ends from stdin;\n%s\n\\.\n' "$ends" | sed '/^$/d'
+    cat "$HERE/db-stats.sql"
+  } | pg_psql -P pager=off -f -
 }
 
 show_topics() {
   is_alive kafka || die "Kafka is not running; make up"
-  "$HERE/topics" list "127.0.0.1:${PORT[kafka]}"
+  topic_offsets | awk -F '\t' '
+    BEGIN { printf "%-18s %9s %12s %12s %12s\n", "TOPIC", "PARTITION", "FIRST", "NEXT", "RECORDS" }
+    { printf "%-18s %9d %12d %12d %12d\n", $1, $2, $3, $4, $4 - $3; sum += $4 - $3 }
+    END { printf "%-18s %9d %38d\n", "all", NR, sum }'
 }
 
 # What a script needs to talk to this stack, as shell assignments.

@@ -5,12 +5,16 @@ READY_MS=20000
 
 program_of() { printf '%s/tidegate-%s' "$BIN" "$1"; }
 
+tidegate_cli() { TIDEGATE_CONFIG=$INI "$BIN/tidegate" "$@"; }
+
+check_cli() { [[ -x $BIN/tidegate ]] || die "$BIN/tidegate is missing; run: make build"; }
+
 check_programs() {
   local name
+  check_cli
   for name in migrate "${SERVICES[@]}"; do
     [[ -x $(program_of "$name") ]] || die "$(program_of "$name") is missing; run: make build"
   done
-  [[ -x $BIN/tidegate ]] || die "$BIN/tidegate is missing; run: make build"
 }
 
 service_launch() { launch "$1" env TIDEGATE_CONFIG="$INI" "$(program_of "$1")"; }
@@ -49,22 +53,20 @@ migrate() {
 
 make_topics() {
   if [[ -e $RUN/topics.ready ]]; then return 0; fi
-  "$HERE/topics" create "127.0.0.1:${PORT[kafka]}" >"$LOG/topics.log" 2>&1 ||
+  tidegate_cli topics create >"$LOG/topics.log" 2>&1 ||
     { cat "$LOG/topics.log" >&2; die "the topics could not be created"; }
   touch "$RUN/topics.ready"
 }
 
-tidegate_cli() { TIDEGATE_CONFIG=$INI "$BIN/tidegate" "$@"; }
-
 # The demo tenant and its key, once: the key is shown only when it is made, so it is kept here.
 make_demo() {
   if [[ -s $RUN/demo.key ]]; then return 0; fi
-  tidegate_cli tenant create demo >"$LOG/demo.log" 2>&1 || grep -qi exist "$LOG/demo.log" ||
-    { cat "$LOG/demo.log" >&2; die "the demo tenant could not be created"; }
-  local output key
-  output=$(tidegate_cli key create --tenant demo --scopes ingest,read,manage,registry 2>>"$LOG/demo.log") ||
-    { cat "$LOG/demo.log" >&2; die "the demo key could not be created"; }
-  key=$(grep -oE 'tg_[A-Za-z0-9]+_[A-Za-z0-9]+' <<<"$output" | head -n 1) || die "no key in: $output"
+  local key
+  {
+    tidegate_cli tenant create demo --if-not-exists &&
+      key=$(tidegate_cli key create --tenant demo --scopes ingest,read,manage,registry)
+  } >"$LOG/demo.log" 2>&1 || { cat "$LOG/demo.log" >&2; die "the demo tenant could not be made"; }
+  [[ $key == tg_* ]] || die "'tidegate key create' printed no key"
   (umask 077 && printf '%s\n' "$key" >"$RUN/demo.key")
 }
 
