@@ -1,0 +1,268 @@
+"""Hours and days are exact on commit: whatever maintenance has done so far, the views show the fold of
+the rows."""
+
+import collections
+import datetime
+import decimal
+import random
+import threading
+import uuid
+from decimal import Decimal
+
+import psycopg2
+import pytest
+
+decimal.getcontext().prec = 200  # the oracle must not round
+
+UTC = datetime.timezone.utc
+WIDTHS = {"minute": datetime.timedelta(minutes=1), "hour": datetime.timedelta(hours=1),
+          "day": datetime.timedelta(days=1)}
+EPOCH = datetime.datetime(2000, 1, 1, tzinfo=UTC)
+
+Event = collections.namedtuple("Event", "tenant type kind entity at value")
+
+
+def floor(at, width):
+    return at - (at - EPOCH) % width
+
+
+def write(connection, events):
+    """One batch as the worker stores it: rows, minutes, marks, one COMMIT."""
+    cursor = connection.cursor()
+    cursor.execute("SELECT data.ensure_days(%s::date[])",
+                   (sorted({event.at.astimezone(UTC).date() for event in events}),))
+    connection.commit()
+    minutes = {}
+    for event in events:
+        cursor.execute("INSERT INTO data.events (tenant_id, type, event_id, occurred_at, received_at,"
+                       " kind, entity, value) VALUES (%s, %s, %s, %s, now(), %s, %s, %s)",
+                       (event.tenant, event.type, str(uuid.uuid4()), event.at, event.kind,
+                        event.entity, event.value))
+    for key, folded in sorted(fold(events, "minute").items()):
+        cursor.execute(
+            "INSERT INTO data.metric_minute AS m (tenant_id, type, bucket, kind, entity, count,"
+            " value_count, sum, min, max) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+            " ON CONFLICT (tenant_id, type, bucket, kind, entity) DO UPDATE SET"
+            " count = m.count + excluded.count,"
+            " value_count = m.value_count + excluded.value_count, sum = m.sum + excluded.sum,"
+            " min = least(m.min, excluded.min), max = greatest(m.max, excluded.max)",
+            (*key, *folded))
+    for tenant, hour in sorted({(event.tenant, floor(event.at, WIDTHS["hour"]))
+                                for event in events}):
+        cursor.execute("INSERT INTO data.touched_hours (tenant_id, hour) VALUES (%s, %s)",
+                       (tenant, hour))
+    connection.commit()
+
+
+def fold(events, level):
+    """The oracle: (tenant, type, bucket, kind, entity) to count, value_count, sum, min, max."""
+    groups = collections.defaultdict(list)
+    for event in events:
+        bucket = floor(event.at, WIDTHS[level])
+        groups[event.tenant, event.type, bucket, event.kind, event.entity].append(event.value)
+    result = {}
+    for key, values in groups.items():
+        numbers = [value for value in values if value is not None]
+        result[key] = (len(values), len(numbers), sum(map(Decimal, map(repr, numbers)), Decimal(0)),
+                       min(numbers, default=None), max(numbers, default=None))
+    return result
+
+
+def read(store, tenant, level, where=""):
+    connection = store.connect("tidegate_query")
+    cursor = connection.cursor()
+    cursor.execute("SELECT set_config('tidegate.tenant', %s, true)", (tenant,))
+    cursor.execute(f"SELECT tenant_id, type, bucket, kind, entity, count, value_count, sum, min, max"
+                   f" FROM api.metric_{level} {where}")
+    rows = cursor.fetchall()
+    connection.close()
+    result = {row[:5]: row[5:] for row in rows}
+    assert len(result) == len(rows), "a series stands twice in one bucket"
+    return result
+
+
+def refresh(connection, hours=1000, days=1000):
+    cursor = connection.cursor()
+    cursor.execute("ROLLBACK; BEGIN ISOLATION LEVEL REPEATABLE READ")
+    cursor.execute("SELECT data.refresh_hours(%s)", (hours,))
+    done_hours = cursor.fetchone()[0]
+    cursor.execute("SELECT data.refresh_days(%s)", (days,))
+    done_days = cursor.fetchone()[0]
+    connection.commit()
+    return done_hours, done_days
+
+
+def check(store, events):
+    for tenant in ("a", "b"):
+        mine = [event for event in events if event.tenant == tenant]
+        for level in WIDTHS:
+            assert read(store, tenant, level) == fold(mine, level), level
+
+
+def some_events(rng, count, oldest_hours=80):
+    now = datetime.datetime.now(UTC)
+    return [Event(rng.choice("ab"), rng.choice(["order", "stream"]), rng.choice(["", "USD", "é"]),
+                  rng.choice(["", "web", "shop"]),
+                  now - datetime.timedelta(microseconds=rng.randrange(oldest_hours * 3600 * 10**6)),
+                  rng.choice([None, 0.1, 0.2, -0.3, 1e-7, 1e15, rng.uniform(-1e3, 1e3)]))
+            for _ in range(count)]
+
+
+@pytest.fixture
+def worker(store):
+    return store.connect("tidegate_worker")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_views_equal_the_fold_before_during_and_after_refresh(store, worker, seed):
+    rng = random.Random(seed)
+    events = []
+    for _ in range(4):
+        batch = some_events(rng, 60)
+        write(worker, batch)
+        events += batch
+        check(store, events)
+        refresh(worker, hours=rng.randrange(1, 40), days=rng.randrange(0, 3))
+        check(store, events)
+    assert refresh(worker) >= (0, 0)
+    check(store, events)
+    # what is left is the open hour and day of each tenant, one mark each
+    left = store.query("owner", "SELECT tenant_id, count(*), count(DISTINCT hour), min(hour)"
+                                " FROM data.touched_hours GROUP BY 1")
+    current = floor(datetime.datetime.now(UTC), WIDTHS["hour"])
+    assert all(count == hours for _, count, hours, _ in left)
+    assert all(oldest >= current - WIDTHS["hour"] for *_, oldest in left)
+
+
+def test_a_range_of_hours_and_days_is_the_same_as_filtering_afterwards(store, worker):
+    rng = random.Random(7)
+    events = some_events(rng, 200)
+    write(worker, events)
+    refresh(worker, hours=20, days=1)
+    start = floor(datetime.datetime.now(UTC), WIDTHS["day"]) - datetime.timedelta(days=1)
+    where = f"WHERE bucket >= '{start.isoformat()}' AND type = 'order' AND kind = 'USD'"
+    for level in ("hour", "day"):
+        expected = {key: value for key, value in
+                    fold([event for event in events if event.tenant == "a"], level).items()
+                    if key[2] >= start and key[1] == "order" and key[3] == "USD"}
+        assert read(store, "a", level, where) == expected
+
+
+def test_a_batch_that_commits_during_a_refresh_keeps_its_mark(store, worker):
+    now = datetime.datetime.now(UTC)
+    old = floor(now, WIDTHS["day"]) - datetime.timedelta(days=2) + datetime.timedelta(hours=3)
+    first = [Event("a", "order", "USD", "web", old, 0.1)]
+    late = [Event("a", "order", "USD", "web", old + datetime.timedelta(minutes=5), 0.2)]
+    write(worker, first)
+
+    maintenance = store.connect("tidegate_worker")
+    cursor = maintenance.cursor()
+    cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+    cursor.execute("SELECT count(*) FROM data.touched_hours")  # the snapshot is taken here
+    write(worker, late)
+    cursor.execute("SELECT data.refresh_hours(10), data.refresh_days(10)")
+    assert cursor.fetchone() == (1, 1)
+    check(store, first + late)
+    maintenance.commit()
+    check(store, first + late)
+    assert store.query("owner", "SELECT count(*) FROM data.touched_hours") == [(1,)]
+    refresh(maintenance)
+    check(store, first + late)
+    assert store.query("owner", "SELECT (SELECT count(*) FROM data.touched_hours),"
+                                " (SELECT count(*) FROM data.touched_days),"
+                                " (SELECT count(*) FROM data.metric_day)") == [(0, 0, 1)]
+
+
+def test_a_day_waits_for_its_touched_hours(store, worker):
+    now = datetime.datetime.now(UTC)
+    old = floor(now, WIDTHS["day"]) - datetime.timedelta(days=2)
+    events = [Event("a", "order", "", "", old + datetime.timedelta(hours=hour), 1.5)
+              for hour in range(5)]
+    write(worker, events)
+    for _ in range(4):
+        assert refresh(worker, hours=1) == (1, 0)
+        check(store, events)
+    assert refresh(worker, hours=1) == (1, 1)
+    assert refresh(worker) == (0, 0)
+    check(store, events)
+
+
+def test_refresh_refuses_a_weaker_isolation(worker):
+    for function in ("refresh_hours", "refresh_days"):
+        with pytest.raises(psycopg2.errors.ActiveSqlTransaction):
+            worker.cursor().execute(f"SELECT data.{function}(1)")
+        worker.rollback()
+
+
+def test_a_sum_does_not_depend_on_the_order_of_adding(store, worker):
+    at = datetime.datetime.now(UTC) - datetime.timedelta(days=2)
+    values = [1e15, 0.1, -1e15, 0.2, 1e-7]
+    for value in values:
+        write(worker, [Event("a", "order", "", "", at, value)])
+    refresh(worker)
+    (row,) = read(store, "a", "day").values()
+    assert row[2] == Decimal("0.3000001")
+    folded = store.query("owner", "SELECT sum(value::text::numeric) FROM data.events")
+    assert folded == [(row[2],)]
+
+
+def test_readers_are_exact_while_writers_and_maintenance_run(store, worker):
+    """Each batch adds one event with value 1 to the same series of an old day; whenever read, in one
+    statement, the three levels must agree, and in the end nothing is lost."""
+    old = floor(datetime.datetime.now(UTC), WIDTHS["day"]) - datetime.timedelta(days=2)
+    rounds, writers = 40, 3
+    failures = []
+    done = threading.Event()
+
+    def guarded(work):
+        def run(*args):
+            try:
+                work(*args)
+            except Exception as error:  # the thread's failure is the test's
+                failures.append(error)
+        return run
+
+    @guarded
+    def write_rounds(seed):
+        rng = random.Random(seed)
+        connection = store.connect("tidegate_worker")
+        for _ in range(rounds):
+            at = old + datetime.timedelta(minutes=rng.randrange(300))
+            write(connection, [Event("a", "order", "", "", at, 1.0)])
+
+    @guarded
+    def maintain():
+        connection = store.connect("tidegate_worker")
+        while not done.is_set():
+            refresh(connection, hours=2, days=1)
+
+    @guarded
+    def compare():
+        connection = store.connect("tidegate_query")
+        cursor = connection.cursor()
+        seen = 0
+        while not done.is_set():
+            cursor.execute("SET LOCAL tidegate.tenant = 'a'")
+            cursor.execute("SELECT (SELECT coalesce(sum(count), 0) FROM api.metric_minute),"
+                           " (SELECT coalesce(sum(sum), 0) FROM api.metric_hour),"
+                           " (SELECT coalesce(sum(count), 0) FROM api.metric_day),"
+                           " (SELECT count(*) FROM api.events)")
+            row = cursor.fetchone()
+            connection.commit()
+            assert len(set(row)) == 1, row
+            assert row[0] >= seen
+            seen = row[0]
+
+    threads = [threading.Thread(target=write_rounds, args=(seed,)) for seed in range(writers)]
+    others = [threading.Thread(target=maintain), threading.Thread(target=compare)]
+    for thread in threads + others:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    done.set()
+    for thread in others:
+        thread.join(30)
+    assert failures == []
+    refresh(store.connect("tidegate_worker"))
+    assert store.query("owner", "SELECT sum(count), sum(sum) FROM data.metric_day") == [
+        (rounds * writers, Decimal(rounds * writers))]
