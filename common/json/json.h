@@ -6,7 +6,8 @@
  * kind, so that a long is never rounded through a double; an integer beyond uint64 is refused.
  * Duplicate member names are kept in the array: the reader of an object decides (tg_event refuses).
  *
- * Limits: bytes and depth per call, nodes by bytes. Nothing here recurses.
+ * Limits: bytes and depth per call (at most TG_JSON_BYTES_MAX, TG_JSON_DEPTH_MAX), nodes by bytes.
+ * Nothing here recurses.
  * Threads: a parser belongs to one thread. */
 #ifndef TG_JSON_H
 #define TG_JSON_H
@@ -16,6 +17,9 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+#define TG_JSON_BYTES_MAX ((size_t)32 << 20)
+#define TG_JSON_DEPTH_MAX 1024
 
 typedef enum tg_json_type {
     TG_JSON_NULL, TG_JSON_FALSE, TG_JSON_TRUE,
