@@ -11,7 +11,11 @@
 
 #include "common/base/str.h"
 
-typedef enum tg_breaker_state { TG_BREAKER_CLOSED, TG_BREAKER_OPEN, TG_BREAKER_HALF_OPEN } tg_breaker_state_t;
+typedef enum tg_breaker_state {
+    TG_BREAKER_CLOSED,
+    TG_BREAKER_OPEN,
+    TG_BREAKER_HALF_OPEN
+} tg_breaker_state_t;
 
 typedef struct tg_breaker_config {
     unsigned failures_in_row; /* 5 */
@@ -23,18 +27,23 @@ typedef struct tg_breaker_config {
     unsigned probes;          /* 3 */
 } tg_breaker_config_t;
 
-#define TG_BREAKER_DEFAULTS {5, 50, 20, 10000, 1000, 30000, 3}
+#define TG_BREAKER_DEFAULTS                                                                        \
+    {                                                                                              \
+        5, 50, 20, 10000, 1000, 30000, 3                                                           \
+    }
 
 typedef struct tg_breaker {
     tg_breaker_config_t config;
     tg_breaker_state_t state;
-    unsigned in_row;      /* failures since the last success */
+    unsigned in_row; /* failures since the last success */
     unsigned probes_out, probes_good;
-    unsigned open_ms;     /* length of the current or next opening */
+    unsigned open_ms; /* length of the current or next opening */
     uint64_t reopen_at_ms;
     uint64_t opened_total;
-    uint64_t slot_ms;     /* start of the newest slot */
-    struct { unsigned calls, failures; } slots[10];
+    uint64_t slot_ms; /* start of the newest slot */
+    struct {
+        unsigned calls, failures;
+    } slots[10];
     uint32_t random;
 } tg_breaker_t;
 

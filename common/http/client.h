@@ -21,11 +21,11 @@ typedef struct tg_http_client tg_http_client_t; /* one upstream: a set of instan
 typedef struct tg_http_call tg_http_call_t;
 
 typedef struct tg_http_client_config {
-    const char *name;         /* "query"; for logs and metrics */
-    const char *instances;    /* "127.0.0.1:8082,127.0.0.1:8083"; at most 16 */
-    size_t max_connections;   /* per instance */
-    size_t max_waiting;       /* requests waiting for a connection, per instance */
-    size_t max_body;          /* bytes of an answer */
+    const char *name;       /* "query"; for logs and metrics */
+    const char *instances;  /* "127.0.0.1:8082,127.0.0.1:8083"; at most 16 */
+    size_t max_connections; /* per instance */
+    size_t max_waiting;     /* requests waiting for a connection, per instance */
+    size_t max_body;        /* bytes of an answer */
     uint64_t connect_timeout_ms;
     uint64_t idle_timeout_ms; /* a kept connection is closed after this */
     tg_breaker_config_t breaker;
@@ -37,10 +37,10 @@ typedef struct tg_http_header {
 
 typedef struct tg_http_request {
     tg_str_t method;
-    tg_str_t target;   /* origin-form: path and query, already encoded */
+    tg_str_t target;                 /* origin-form: path and query, already encoded */
     const tg_http_header_t *headers; /* without Host, Content-Length, Connection */
     size_t header_count;
-    tg_str_t body;     /* borrowed until the callback */
+    tg_str_t body;           /* borrowed until the callback */
     uint64_t deadline_at_ms; /* loop clock */
     bool idempotent;
 } tg_http_request_t;
@@ -53,8 +53,8 @@ typedef struct tg_http_response {
 } tg_http_response_t;
 
 /* Called once, later. On TG_OK `response` is borrowed until return. Otherwise TG_TIMEOUT,
- * TG_UNAVAILABLE (no instance could be reached, or all breakers are open), TG_FULL, TG_INTERNAL (malformed or too
- * large an answer). */
+ * TG_UNAVAILABLE (no instance could be reached, or all breakers are open), TG_FULL, TG_INTERNAL
+ * (malformed or too large an answer). */
 typedef void (*tg_http_done_fn)(void *arg, tg_status_t status, const tg_http_response_t *response);
 
 TG_NODISCARD tg_status_t tg_http_client_open(tg_loop_t *loop, const tg_http_client_config_t *config,
@@ -63,8 +63,8 @@ TG_NODISCARD tg_status_t tg_http_client_open(tg_loop_t *loop, const tg_http_clie
 /* Calls in flight must be finished or cancelled. NULL is allowed. */
 void tg_http_client_close(tg_http_client_t *client);
 
-/* Starts a call. The request's texts are copied except the body. NULL only when out of memory; every
- * other trouble comes through the callback. */
+/* Starts a call. The request's texts are copied except the body. NULL only when out of memory;
+ * every other trouble comes through the callback. */
 tg_http_call_t *tg_http_client_call(tg_http_client_t *client, const tg_http_request_t *request,
                                     tg_http_done_fn done, void *arg);
 
@@ -81,6 +81,7 @@ typedef struct tg_http_instance_stats {
     uint64_t breaker_opened_total, calls_total, failures_total;
     size_t connections, inflight, waiting;
 } tg_http_instance_stats_t;
-size_t tg_http_client_stats(const tg_http_client_t *client, tg_http_instance_stats_t *out, size_t max);
+size_t tg_http_client_stats(const tg_http_client_t *client, tg_http_instance_stats_t *out,
+                            size_t max);
 
 #endif

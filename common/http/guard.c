@@ -12,6 +12,7 @@
 
 #include "common/http/chunked.h"
 #include "common/http/phr.h"
+#include "common/http/syntax.h"
 
 typedef int (*parse_request_fn)(const char *, size_t, const char **, size_t *, const char **,
                                 size_t *, int *, struct phr_header *, size_t *, size_t);
@@ -59,66 +60,17 @@ static const tg_guard_refusal_t refusals[REFUSE_COUNT] = {
 };
 // clang-format on
 
-/* --- character classes (RFC 9110 section 5.6.2, RFC 3986) --- */
-
-enum { IN_TOKEN = 1, IN_PATH = 2, IN_HOST = 4, IN_VALUE = 8 };
-static unsigned char classes[256]; /* filled before main: a head is looked at byte by byte */
-
-static void add_class(const char *bytes, unsigned char class)
-{
-    for (; *bytes != '\0'; bytes++)
-        classes[(unsigned char)*bytes] |= class;
-}
-
-static void fill_classes(void)
-{
-    for (unsigned c = 0; c < 256; c++) {
-        bool alnum = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z' && c < 128);
-        if (alnum)
-            classes[c] |= IN_TOKEN | IN_PATH | IN_HOST;
-        if (c == '\t' || (c >= 0x20 && c != 0x7f))
-            classes[c] |= IN_VALUE;
-    }
-    add_class("!#$%&'*+-.^_`|~", IN_TOKEN);
-    add_class("-._~:/?[]@!$&'()*+,;=%", IN_PATH);
-    add_class("-._~:[]%!$&'()*+,;=", IN_HOST);
-}
-
-static bool all_in(tg_str_t text, unsigned char class)
-{
-    for (size_t i = 0; i < text.len; i++)
-        if ((classes[(unsigned char)text.ptr[i]] & class) == 0)
-            return false;
-    return true;
-}
-
 static bool is_hex(unsigned char c)
 {
     return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
 }
 
-static bool name_is(const struct phr_header *header, const char *name, size_t len)
-{
-    return header->name_len == len && strncasecmp(header->name, name, len) == 0;
-}
-
 /* --- the parts of a head --- */
-
-static enum refusal check_lines(const char *head, size_t len)
-{
-    const char *end = head + len;
-    for (const char *lf = memchr(head, '\n', len); lf != NULL;
-         lf = memchr(lf + 1, '\n', (size_t)(end - lf - 1))) {
-        if (lf == head || lf[-1] != '\r')
-            return REFUSE_LINE_END;
-    }
-    return ACCEPT;
-}
 
 /* A path and query of RFC 3986, each percent sign followed by two hex digits that are not 00. */
 static bool is_path(tg_str_t text)
 {
-    if (text.len == 0 || text.ptr[0] != '/' || !all_in(text, IN_PATH))
+    if (text.len == 0 || text.ptr[0] != '/' || !tg_syntax_all_in(text, TG_IN_PATH))
         return false;
     const char *end = text.ptr + text.len;
     for (const char *p = memchr(text.ptr, '%', text.len); p != NULL;
@@ -150,7 +102,7 @@ static enum refusal check_request_line(tg_str_t method, tg_str_t *target, int mi
 {
     if (minor_version != 0 && minor_version != 1)
         return REFUSE_VERSION;
-    if (method.len == 0 || method.len > 32 || !all_in(method, IN_TOKEN))
+    if (method.len == 0 || method.len > 32 || !tg_syntax_all_in(method, TG_IN_TOKEN))
         return REFUSE_METHOD;
     if (tg_str_eq(method, TG_STR("OPTIONS")) && tg_str_eq(*target, TG_STR("*")))
         return ACCEPT;
@@ -160,15 +112,7 @@ static enum refusal check_request_line(tg_str_t method, tg_str_t *target, int mi
 
 static bool is_host(tg_str_t text)
 {
-    return text.len > 0 && text.len <= 255 && all_in(text, IN_HOST);
-}
-
-static bool is_length(tg_str_t text)
-{
-    for (size_t i = 0; i < text.len; i++)
-        if (text.ptr[i] < '0' || text.ptr[i] > '9')
-            return false;
-    return text.len > 0 && text.len <= 18;
+    return text.len > 0 && text.len <= 255 && tg_syntax_all_in(text, TG_IN_HOST);
 }
 
 struct framing {
@@ -178,17 +122,19 @@ struct framing {
 static enum refusal check_framing_header(const struct phr_header *header, int minor_version,
                                          struct framing *framing)
 {
+    tg_str_t name = {header->name, header->name_len};
     tg_str_t value = {header->value, header->value_len};
-    if (name_is(header, "host", 4)) {
+    uint64_t length;
+    if (tg_syntax_same(name, "host")) {
         framing->hosts++;
         return is_host(value) ? ACCEPT : REFUSE_HOST;
     }
-    if (name_is(header, "content-length", 14))
-        return ++framing->lengths == 1 && is_length(value) ? ACCEPT : REFUSE_LENGTH;
-    if (name_is(header, "transfer-encoding", 17)) {
-        bool chunked = value.len == 7 && strncasecmp(value.ptr, "chunked", 7) == 0;
-        return ++framing->codings == 1 && chunked && minor_version == 1 ? ACCEPT : REFUSE_CODING;
-    }
+    if (tg_syntax_same(name, "content-length"))
+        return ++framing->lengths == 1 && tg_syntax_length(value, &length) ? ACCEPT : REFUSE_LENGTH;
+    if (tg_syntax_same(name, "transfer-encoding"))
+        return ++framing->codings == 1 && minor_version == 1 && tg_syntax_same(value, "chunked")
+                   ? ACCEPT
+                   : REFUSE_CODING;
     return ACCEPT;
 }
 
@@ -197,12 +143,13 @@ static enum refusal check_header(struct phr_header *header, int minor_version,
 {
     if (header->name == NULL)
         return REFUSE_FOLD;
-    if (header->name_len == 0 || !all_in((tg_str_t){header->name, header->name_len}, IN_TOKEN))
+    if (header->name_len == 0 ||
+        !tg_syntax_all_in((tg_str_t){header->name, header->name_len}, TG_IN_TOKEN))
         return REFUSE_NAME;
-    while (header->value_len > 0 && (header->value[header->value_len - 1] == ' ' ||
-                                     header->value[header->value_len - 1] == '\t'))
-        header->value_len--; /* the real parser leaves trailing white space in the value */
-    if (!all_in((tg_str_t){header->value, header->value_len}, IN_VALUE))
+    /* The real parser leaves white space at the end of a value. */
+    tg_str_t value = tg_syntax_trim_end((tg_str_t){header->value, header->value_len});
+    header->value_len = value.len;
+    if (!tg_syntax_all_in(value, TG_IN_VALUE))
         return REFUSE_VALUE;
     return check_framing_header(header, minor_version, framing);
 }
@@ -248,8 +195,9 @@ int phr_parse_request(const char *buf, size_t len, const char **method, size_t *
         return -2;
     } else {
         tg_str_t target = {*path, *path_len};
-        refusal = check_lines(buf, (size_t)head);
-        if (refusal == ACCEPT)
+        if (!tg_syntax_lines_end_well((tg_str_t){buf, (size_t)head}))
+            refusal = REFUSE_LINE_END;
+        else
             refusal = check_request_line((tg_str_t){*method, *method_len}, &target, *minor_version);
         if (refusal == ACCEPT)
             refusal = check_headers(headers, *num_headers, *minor_version);
@@ -278,9 +226,8 @@ ssize_t phr_decode_chunked(struct phr_chunked_decoder *decoder, char *buf, size_
     return rest;
 }
 
-__attribute__((constructor)) static void prepare_guard(void)
+__attribute__((constructor)) static void find_real_parser(void)
 {
-    fill_classes();
     *(void **)(void *)&real_parse_request = dlsym(RTLD_NEXT, "phr_parse_request");
 }
 

@@ -1,9 +1,9 @@
-/* Strictness that h2o 2.2.5 lacks: this program defines phr_parse_request and phr_decode_chunked, which
- * libh2o calls through the PLT, calls the real parser of heads (dlsym RTLD_NEXT), and refuses by
- * RFC 9112 what it accepted: Content-Length together with Transfer-Encoding, several or bad
- * Content-Lengths, codings other than chunked, obs-fold, bare LF, none or several Host headers, white
- * space before a colon, bad targets, heads above TG_HTTP_HEAD_MAX. Bodies go through our own strict
- * decoder (common/http/chunked.h).
+/* Strictness that h2o 2.2.5 lacks: this program defines phr_parse_request and phr_decode_chunked,
+ * which libh2o calls through the PLT, calls the real parser of heads (dlsym RTLD_NEXT), and refuses
+ * by RFC 9112 what it accepted: Content-Length together with Transfer-Encoding, several or bad
+ * Content-Lengths, codings other than chunked, obs-fold, bare LF, none or several Host headers,
+ * white space before a colon, bad targets, heads above TG_HTTP_HEAD_MAX. Bodies go through our own
+ * strict decoder (common/http/chunked.h).
  *
  * A refused head is handed to h2o as a request with a method that no client can send, so that the
  * server answers it in our own error format and closes the connection.

@@ -19,8 +19,8 @@ typedef enum tg_param_type {
 typedef struct tg_param {
     const char *name;
     tg_param_type_t type;
-    const char *allowed;  /* TG_PARAM_ENUM only */
-    int64_t fallback;     /* number, time or index when absent (see `present`) */
+    const char *allowed; /* TG_PARAM_ENUM only */
+    int64_t fallback;    /* number, time or index when absent (see `present`) */
     int64_t min, max;
 } tg_param_t;
 

@@ -7,15 +7,17 @@
  * A handler answers exactly once, now or later, with tg_http_reply or tg_http_fail. The request
  * struct lives until then; its memory pool dies with it. A handler that returns without having
  * answered must have set on_cancel (asserted): when the deadline passes, the connection is lost or
- * the drain ends first, on_cancel is called (once) instead, the shell answers for it, and the handler
- * must not touch the request after it. h2o does not read while a request is handled, so a client that
- * goes away is noticed only when the answer is written: the work is bounded by the deadline.
+ * the drain ends first, on_cancel is called (once) instead, the shell answers for it, and the
+ * handler must not touch the request after it. h2o does not read while a request is handled, so a
+ * client that goes away is noticed only when the answer is written: the work is bounded by the
+ * deadline.
  *
  * Limits: body size per route, requests in flight and connections per thread, header and idle
  * timeouts, a deadline per request (504 when passed) and an own write timeout for clients that do
  * not read. Each has a metric and a named answer.
  *
- * Threads: tg_http_server_* from the main thread; everything with a request on its loop's thread. */
+ * Threads: tg_http_server_* from the main thread; everything with a request on its loop's thread.
+ */
 #ifndef TG_HTTP_SERVER_H
 #define TG_HTTP_SERVER_H
 
@@ -31,18 +33,19 @@ typedef struct tg_http_req tg_http_req_t;
 
 /* Settings that every service has; rows come from TG_HTTP_OPTIONS(struct, member). */
 typedef struct tg_http_config {
-    char *listen;              /* "127.0.0.1:8080" */
-    char *admin_listen;        /* /health, /ready, /metrics */
+    char *listen;       /* "127.0.0.1:8080" */
+    char *admin_listen; /* /health, /ready, /metrics */
     uint64_t threads;
-    uint64_t max_connections;  /* per thread */
-    uint64_t max_inflight;     /* requests per thread; beyond it 503 overloaded */
-    uint64_t header_timeout_ms;/* a request must have arrived whole within this */
-    uint64_t idle_timeout_ms;  /* keep-alive without a request */
-    uint64_t write_timeout_ms; /* a client that takes no byte for this long is cut */
-    uint64_t deadline_ms;      /* default deadline of a request */
-    uint64_t drain_ms;         /* SIGTERM: longest wait for requests in flight */
+    uint64_t max_connections;   /* per thread */
+    uint64_t max_inflight;      /* requests per thread; beyond it 503 overloaded */
+    uint64_t header_timeout_ms; /* a request must have arrived whole within this */
+    uint64_t idle_timeout_ms;   /* keep-alive without a request */
+    uint64_t write_timeout_ms;  /* a client that takes no byte for this long is cut */
+    uint64_t deadline_ms;       /* default deadline of a request */
+    uint64_t drain_ms;          /* SIGTERM: longest wait for requests in flight */
 } tg_http_config_t;
 
+// clang-format off
 #define TG_HTTP_OPTIONS(S, m, port, admin_port)                                                                                       \
     {"http.listen", TG_OPT_STR, offsetof(S, m.listen), "127.0.0.1:" port, 3, 255, "Address and port of the API."},                    \
     {"http.admin_listen", TG_OPT_STR, offsetof(S, m.admin_listen), "127.0.0.1:" admin_port, 3, 255, "Address and port of /health, /ready and /metrics."}, \
@@ -54,11 +57,12 @@ typedef struct tg_http_config {
     {"http.write_timeout", TG_OPT_MS, offsetof(S, m.write_timeout_ms), "10s", 100, 600000, "A client that accepts no byte for this long is cut."}, \
     {"http.deadline", TG_OPT_MS, offsetof(S, m.deadline_ms), "10s", 100, 600000, "Longest time to an answer; 504 after it."},           \
     {"http.drain", TG_OPT_MS, offsetof(S, m.drain_ms), "8s", 0, 600000, "On SIGTERM, longest wait for requests in flight."}
+// clang-format on
 
 /* The shape of error bodies. */
 typedef enum tg_http_format {
-    TG_HTTP_V1, /* {"error":{"code","message","field"?,"request_id"}} */
-    TG_HTTP_V2, /* RFC 9457 application/problem+json with the same code */
+    TG_HTTP_V1,        /* {"error":{"code","message","field"?,"request_id"}} */
+    TG_HTTP_V2,        /* RFC 9457 application/problem+json with the same code */
     TG_HTTP_CONFLUENT, /* {"error_code":40401,"message":"…"}: the number is `code` if that is one
                         * ("40401"), else the HTTP code */
 } tg_http_format_t;
@@ -66,15 +70,15 @@ typedef enum tg_http_format {
 typedef void (*tg_http_handler_fn)(tg_http_req_t *req, void *thread_ctx);
 
 typedef struct tg_http_route {
-    const char *method;  /* "GET" (answers HEAD too), "POST", … */
-    const char *path;    /* "/v1/events/:type"; a last segment "*" takes the rest */
+    const char *method; /* "GET" (answers HEAD too), "POST", … */
+    const char *path;   /* "/v1/events/:type"; a last segment "*" takes the rest */
     tg_http_handler_fn handler;
     const tg_param_t *params; /* query parameters; unknown ones are refused when not NULL */
     size_t param_count;
-    size_t max_body;     /* bytes; 0: no body is accepted (413) */
+    size_t max_body; /* bytes; 0: no body is accepted (413) */
     tg_http_format_t format;
-    unsigned flags;      /* TG_HTTP_ROUTE_* */
-    const void *user;    /* the service's own note on the row */
+    unsigned flags;   /* TG_HTTP_ROUTE_* */
+    const void *user; /* the service's own note on the row */
 } tg_http_route_t;
 enum { TG_HTTP_ROUTE_INTERNAL = 1 /* refuse (403) requests without the shared secret */ };
 
@@ -83,8 +87,9 @@ typedef struct tg_http_service {
     const tg_http_config_t *config;
     const tg_http_route_t *routes; /* first match wins */
     size_t route_count;
-    const char *secret;  /* shared secret of the gateway; NULL: internal routes are a bug */
-    tg_metrics_t *metrics; /* the service's own; rendered beside those of common/http. May be NULL */
+    const char *secret; /* shared secret of the gateway; NULL: internal routes are a bug */
+    tg_metrics_t
+        *metrics; /* the service's own; rendered beside those of common/http. May be NULL */
     /* Per-thread state (pools on that loop). `start` fails the whole start; both may be NULL. */
     tg_status_t (*thread_start)(void *arg, tg_loop_t *loop, tg_metrics_shard_t *shard,
                                 void **out_thread_ctx, tg_error_t *error);
@@ -110,34 +115,36 @@ uint16_t tg_http_server_port(const tg_http_server_t *server);
 uint16_t tg_http_server_admin_port(const tg_http_server_t *server);
 
 /* Whole life of a service process: blocks signals, opens, waits for SIGTERM or SIGINT, drains,
- * closes. Returns the process's exit code. Call it before other threads exist, or with those signals
- * blocked in them. */
+ * closes. Returns the process's exit code. Call it before other threads exist, or with those
+ * signals blocked in them. */
 int tg_http_server_run(const tg_http_service_t *service);
 
 /* --- what a handler reads; all borrowed until the answer --- */
 tg_str_t tg_http_method(const tg_http_req_t *req);
-tg_str_t tg_http_path(const tg_http_req_t *req);         /* normalised, without the query */
-tg_str_t tg_http_query_text(const tg_http_req_t *req);   /* as it came, without '?' */
+tg_str_t tg_http_path(const tg_http_req_t *req);       /* normalised, without the query */
+tg_str_t tg_http_query_text(const tg_http_req_t *req); /* as it came, without '?' */
 tg_str_t tg_http_body(const tg_http_req_t *req);
 tg_str_t tg_http_header(const tg_http_req_t *req, const char *lower_name); /* {NULL,0} if absent */
-tg_str_t tg_http_segment(const tg_http_req_t *req, unsigned index); /* n-th :name, percent-decoded */
+tg_str_t tg_http_segment(const tg_http_req_t *req,
+                         unsigned index); /* n-th :name, percent-decoded */
 const tg_param_value_t *tg_http_param(const tg_http_req_t *req, unsigned index); /* row of params */
-tg_str_t tg_http_request_id(const tg_http_req_t *req);   /* given (if sane) or made */
+tg_str_t tg_http_request_id(const tg_http_req_t *req);     /* given (if sane) or made */
 const tg_trace_t *tg_http_trace(const tg_http_req_t *req); /* this hop's own span */
 const tg_http_route_t *tg_http_matched(const tg_http_req_t *req);
-tg_str_t tg_http_tenant(const tg_http_req_t *req);       /* X-Tidegate-Tenant; internal routes only */
-tg_str_t tg_http_peer(const tg_http_req_t *req);         /* client address without port */
-uint64_t tg_http_deadline_at(const tg_http_req_t *req);  /* loop ms; min of config and X-Tidegate-Deadline-Ms */
+tg_str_t tg_http_tenant(const tg_http_req_t *req); /* X-Tidegate-Tenant; internal routes only */
+tg_str_t tg_http_peer(const tg_http_req_t *req);   /* client address without port */
+uint64_t tg_http_deadline_at(
+    const tg_http_req_t *req); /* loop ms; min of config and X-Tidegate-Deadline-Ms */
 tg_loop_t *tg_http_loop(const tg_http_req_t *req);
-tg_arena_t *tg_http_arena(const tg_http_req_t *req);     /* freed after the answer; limit 64 MiB */
+tg_arena_t *tg_http_arena(const tg_http_req_t *req); /* freed after the answer; limit 64 MiB */
 /* The handler's own pointer, and what is called when the client went away or the deadline passed
  * before the answer. After on_cancel the request is gone. */
 void tg_http_set_user(tg_http_req_t *req, void *user, void (*on_cancel)(void *user));
 void *tg_http_user(const tg_http_req_t *req);
 
 /* --- answering --- */
-/* Adds an answer header; name is a lower-case literal, value is copied. CR, LF and NUL are refused by
- * assertion in our own values: pass outside text only after checking. */
+/* Adds an answer header; name is a lower-case literal, value is copied. CR, LF and NUL are refused
+ * by assertion in our own values: pass outside text only after checking. */
 void tg_http_add_header(tg_http_req_t *req, const char *name, tg_str_t value);
 
 /* Sends the answer and ends the request. The body is copied or, with tg_http_reply_buf, taken. */

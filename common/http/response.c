@@ -1,0 +1,210 @@
+/* The head is parsed twice when the body comes later: once for the framing, and again at the end
+ * for the view, because the buffer may have moved in between. Answers that come in one piece, the
+ * usual case, cost two parses of some 200 bytes; keeping slices valid over a move would cost more
+ * code. */
+#include "common/http/response.h"
+
+#include "common/http/phr.h"
+#include "common/http/syntax.h"
+
+struct head {
+    int minor_version, code;
+    size_t header_count;
+    struct phr_header headers[TG_RESPONSE_HEADERS_MAX];
+};
+
+/* Bytes of the head, or -2, -1 as the library says. */
+static int parse_head(const char *buf, size_t len, size_t seen, struct head *head)
+{
+    const char *reason;
+    size_t reason_len;
+    head->header_count = TG_ARRAY_LEN(head->headers);
+    return phr_parse_response(buf, len, &head->minor_version, &head->code, &reason, &reason_len,
+                              head->headers, &head->header_count, seen);
+}
+
+static tg_str_t name_of(const struct phr_header *header)
+{
+    return (tg_str_t){header->name, header->name_len};
+}
+
+static tg_str_t value_of(const struct phr_header *header)
+{
+    return tg_syntax_trim_end((tg_str_t){header->value, header->value_len});
+}
+
+struct framing {
+    unsigned lengths, codings;
+    bool close, bad;
+    uint64_t length;
+};
+
+static void read_framing(const struct phr_header *header, struct framing *framing)
+{
+    tg_str_t name = name_of(header), value = value_of(header);
+    if (name.ptr == NULL || name.len == 0 || !tg_syntax_all_in(name, TG_IN_TOKEN) ||
+        !tg_syntax_all_in(value, TG_IN_VALUE))
+        framing->bad = true;
+    else if (tg_syntax_same(name, "content-length"))
+        framing->bad |= ++framing->lengths > 1 || !tg_syntax_length(value, &framing->length);
+    else if (tg_syntax_same(name, "transfer-encoding"))
+        framing->bad |= ++framing->codings > 1 || !tg_syntax_same(value, "chunked");
+    else if (tg_syntax_same(name, "connection") && !tg_syntax_same(value, "keep-alive"))
+        framing->close = true;
+}
+
+static bool has_no_body(const tg_response_parser_t *parser)
+{
+    return parser->to_head || parser->code == 204 || parser->code == 304;
+}
+
+static tg_response_state_t take_head(tg_response_parser_t *parser, const struct head *head)
+{
+    struct framing framing = {0};
+    for (size_t i = 0; i < head->header_count; i++)
+        read_framing(&head->headers[i], &framing);
+    if (framing.bad || (framing.lengths > 0 && framing.codings > 0) || head->minor_version > 1 ||
+        (framing.codings > 0 && head->minor_version == 0))
+        return TG_RESPONSE_BAD;
+    parser->code = head->code;
+    parser->keep = head->minor_version == 1 && !framing.close;
+    parser->chunked = framing.codings > 0 && !has_no_body(parser);
+    if (has_no_body(parser))
+        return TG_RESPONSE_MORE;
+    if (framing.lengths + framing.codings == 0)
+        return TG_RESPONSE_BAD;
+    if (framing.length > parser->max_body)
+        return TG_RESPONSE_TOO_LARGE;
+    parser->body_len = (size_t)framing.length;
+    return TG_RESPONSE_MORE;
+}
+
+/* An interim answer is dropped from the buffer, so that the final one stands at its front. */
+static tg_response_state_t drop_interim(tg_response_parser_t *parser, char *buf, size_t head_len,
+                                        size_t *inout_len)
+{
+    if (++parser->interim > TG_RESPONSE_INTERIM_MAX)
+        return TG_RESPONSE_BAD;
+    *inout_len -= head_len;
+    memmove(buf, buf + head_len, *inout_len);
+    parser->seen = 0;
+    return TG_RESPONSE_MORE;
+}
+
+static tg_response_state_t find_head(tg_response_parser_t *parser, char *buf, size_t *inout_len)
+{
+    while (parser->head_len == 0) {
+        struct head head;
+        int len = parse_head(buf, *inout_len, parser->seen, &head);
+        if (len == -1)
+            return TG_RESPONSE_BAD;
+        if (len == -2) {
+            parser->seen = *inout_len;
+            return *inout_len > TG_RESPONSE_HEAD_MAX ? TG_RESPONSE_BAD : TG_RESPONSE_MORE;
+        }
+        if ((size_t)len > TG_RESPONSE_HEAD_MAX || head.code < 100 || head.code > 599 ||
+            head.code == 101 || !tg_syntax_lines_end_well((tg_str_t){buf, (size_t)len}))
+            return TG_RESPONSE_BAD;
+        if (head.code < 200) {
+            if (drop_interim(parser, buf, (size_t)len, inout_len) == TG_RESPONSE_BAD)
+                return TG_RESPONSE_BAD;
+            continue;
+        }
+        parser->head_len = (size_t)len;
+        parser->seen = (size_t)len;
+        return take_head(parser, &head);
+    }
+    return TG_RESPONSE_MORE;
+}
+
+/* Bytes behind the answer belong to nothing: the connection is not used again. */
+static tg_response_state_t end_at(tg_response_parser_t *parser, size_t end, size_t len)
+{
+    if (len > end)
+        parser->keep = false;
+    return TG_RESPONSE_DONE;
+}
+
+static tg_response_state_t take_chunks(tg_response_parser_t *parser, char *buf, size_t *inout_len)
+{
+    size_t fresh = *inout_len - parser->seen;
+    ssize_t rest = tg_chunked_decode(&parser->chunks, buf + parser->seen, &fresh);
+    if (rest == TG_CHUNKED_BAD)
+        return TG_RESPONSE_BAD;
+    parser->seen += fresh;
+    parser->body_len += fresh;
+    *inout_len = parser->seen;
+    if (parser->body_len > parser->max_body)
+        return TG_RESPONSE_TOO_LARGE;
+    return rest == TG_CHUNKED_MORE ? TG_RESPONSE_MORE
+                                   : end_at(parser, parser->seen, parser->seen + (size_t)rest);
+}
+
+tg_response_state_t tg_response_parse(tg_response_parser_t *parser, char *buf, size_t *inout_len)
+{
+    tg_response_state_t state = find_head(parser, buf, inout_len);
+    if (state != TG_RESPONSE_MORE || parser->head_len == 0)
+        return state;
+    assert(*inout_len >= parser->head_len);
+    if (parser->chunked)
+        return take_chunks(parser, buf, inout_len);
+    size_t end = parser->head_len + parser->body_len;
+    return *inout_len < end ? TG_RESPONSE_MORE : end_at(parser, end, *inout_len);
+}
+
+static bool concerns_connection(tg_str_t name)
+{
+    static const char *const names[] = {
+        "connection",
+        "content-length",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    };
+    for (size_t i = 0; i < TG_ARRAY_LEN(names); i++)
+        if (tg_syntax_same(name, names[i]))
+            return true;
+    return false;
+}
+
+static void lower(char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if (text[i] >= 'A' && text[i] <= 'Z')
+            text[i] = (char)(text[i] | 0x20);
+}
+
+void tg_response_view(const tg_response_parser_t *parser, char *buf, tg_http_header_t *headers,
+                      tg_http_response_t *out_response)
+{
+    assert(parser->head_len > 0);
+    struct head head;
+    int len = parse_head(buf, parser->head_len, 0, &head);
+    assert(len > 0 && (size_t)len == parser->head_len); /* parsed the same before */
+    size_t count = 0;
+    for (size_t i = 0; i < head.header_count; i++) {
+        tg_str_t name = name_of(&head.headers[i]);
+        if (concerns_connection(name))
+            continue;
+        lower(buf + (name.ptr - buf), name.len);
+        headers[count++] = (tg_http_header_t){name, value_of(&head.headers[i])};
+    }
+    *out_response = (tg_http_response_t){
+        .code = parser->code,
+        .headers = headers,
+        .header_count = count,
+        .body = {buf + parser->head_len, has_no_body(parser) ? 0 : parser->body_len},
+    };
+}
+
+tg_str_t tg_http_response_header(const tg_http_response_t *response, const char *lower_name)
+{
+    for (size_t i = 0; i < response->header_count; i++)
+        if (tg_str_eq(response->headers[i].name, tg_str_from(lower_name)))
+            return response->headers[i].value;
+    return (tg_str_t){NULL, 0};
+}

@@ -1,0 +1,73 @@
+/* The classes are a table filled before main: a head is looked at byte by byte, at each request. */
+#include "common/http/syntax.h"
+
+#include <strings.h>
+
+static unsigned char classes[256];
+
+static void add_class(const char *bytes, unsigned class)
+{
+    for (; *bytes != '\0'; bytes++)
+        classes[(unsigned char)*bytes] |= (unsigned char)class;
+}
+
+__attribute__((constructor)) static void fill_classes(void)
+{
+    for (unsigned c = 0; c < 256; c++) {
+        unsigned lower = c | 0x20;
+        if ((c >= '0' && c <= '9') || (lower >= 'a' && lower <= 'z' && c < 128))
+            classes[c] |= TG_IN_TOKEN | TG_IN_PATH | TG_IN_HOST;
+        if (c == '\t' || (c >= 0x20 && c != 0x7f))
+            classes[c] |= TG_IN_VALUE;
+    }
+    add_class("!#$%&'*+-.^_`|~", TG_IN_TOKEN);
+    add_class("-._~:/?[]@!$&'()*+,;=%", TG_IN_PATH);
+    add_class("-._~:[]%!$&'()*+,;=", TG_IN_HOST);
+}
+
+bool tg_syntax_all_in(tg_str_t text, unsigned class)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if ((classes[(unsigned char)text.ptr[i]] & class) == 0)
+            return false;
+    return true;
+}
+
+bool tg_syntax_lines_end_well(tg_str_t head)
+{
+    if (head.len == 0)
+        return true;
+    const char *end = head.ptr + head.len;
+    for (const char *lf = memchr(head.ptr, '\n', head.len); lf != NULL;
+         lf = memchr(lf + 1, '\n', (size_t)(end - lf - 1)))
+        if (lf == head.ptr || lf[-1] != '\r')
+            return false;
+    return true;
+}
+
+bool tg_syntax_length(tg_str_t text, uint64_t *out_length)
+{
+    uint64_t length = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] < '0' || text.ptr[i] > '9')
+            return false;
+        length = length * 10 + (uint64_t)(text.ptr[i] - '0');
+        if (i >= 18)
+            return false;
+    }
+    *out_length = length;
+    return text.len > 0;
+}
+
+bool tg_syntax_same(tg_str_t text, const char *lower)
+{
+    size_t len = strlen(lower);
+    return text.len == len && strncasecmp(text.ptr, lower, len) == 0;
+}
+
+tg_str_t tg_syntax_trim_end(tg_str_t text)
+{
+    while (text.len > 0 && (text.ptr[text.len - 1] == ' ' || text.ptr[text.len - 1] == '\t'))
+        text.len--;
+    return text;
+}

@@ -1,0 +1,31 @@
+/* Byte classes and small grammars of HTTP (RFC 9110, 9112, 3986), for both sides of a message.
+ *
+ * Threads: any. */
+#ifndef TG_HTTP_SYNTAX_H
+#define TG_HTTP_SYNTAX_H
+
+#include "common/base/str.h"
+
+enum {
+    TG_IN_TOKEN = 1, /* names and methods */
+    TG_IN_PATH = 2,  /* origin-form target: path and query */
+    TG_IN_HOST = 4,
+    TG_IN_VALUE = 8, /* field values: visible, space, tab, above ASCII */
+};
+
+/* Whether each byte is in the class; true for no bytes. */
+bool tg_syntax_all_in(tg_str_t text, unsigned class);
+
+/* Whether each LF has its CR before it. */
+bool tg_syntax_lines_end_well(tg_str_t head);
+
+/* A Content-Length: 1 to 18 digits. */
+bool tg_syntax_length(tg_str_t text, uint64_t *out_length);
+
+/* Case-insensitive comparison with a lower-case literal. */
+bool tg_syntax_same(tg_str_t text, const char *lower);
+
+/* Without spaces and tabs at the end. */
+tg_str_t tg_syntax_trim_end(tg_str_t text);
+
+#endif
