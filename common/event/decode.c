@@ -1,0 +1,187 @@
+/* Kafka value to store row: the fields with a stored role go into the event, the rest becomes one
+ * JSON object that PostgreSQL takes as jsonb (no U+0000, finite numbers, well-formed text).
+ *
+ * The bytes may come from anyone who can write to the topic: everything is checked again by
+ * common/avro's reader, free-form JSON by the parser. */
+#include <stdio.h>
+
+#include "common/event/internal.h"
+
+/* Outer object and field of the payload stand around the free-form JSON. */
+#define FREE_FORM_DEPTH (TG_EVENT_DEPTH_MAX + 2)
+#define FREE_FORM_BYTES (TG_EVENT_BYTES_MAX * 8)
+
+struct decode {
+    tg_event_codec_t *codec;
+    tg_avro_reader_t reader;
+    tg_event_t *event;
+    tg_buf_t *payload;
+    bool first; /* nothing in the payload yet */
+};
+
+tg_status_t tg_event_wire_schema_id(tg_str_t value, uint32_t *out_id)
+{
+    assert(out_id != NULL);
+    const unsigned char *at = (const unsigned char *)value.ptr;
+    if (value.len < TG_EVENT_BODY_AT || at[0] != 0)
+        return TG_INVALID;
+    *out_id = (uint32_t)at[1] << 24 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 8 | at[4];
+    return TG_OK;
+}
+
+static void begin_member(struct decode *d, tg_str_t name)
+{
+    if (!d->first)
+        tg_buf_byte(d->payload, ',');
+    d->first = false;
+    tg_buf_json_string(d->payload, name);
+    tg_buf_byte(d->payload, ':');
+}
+
+static bool has_nul(tg_str_t text)
+{
+    return text.len > 0 && memchr(text.ptr, '\0', text.len) != NULL;
+}
+
+static tg_status_t read_free_form(struct decode *d, const tg_event_field_t *field)
+{
+    tg_str_t text;
+    tg_error_t why;
+    const tg_json_node_t *nodes;
+    size_t count;
+    if (d->codec->parser == NULL)
+        d->codec->parser = tg_json_parser_create(FREE_FORM_BYTES, FREE_FORM_DEPTH);
+    if (d->codec->parser == NULL)
+        return TG_NOMEM;
+    tg_status_t status = tg_avro_read_text(&d->reader, &text);
+    if (status != TG_OK)
+        return status;
+    if (tg_json_parse(d->codec->parser, text, &nodes, &count, &why) != TG_OK)
+        return why.status == TG_NOMEM
+                   ? TG_NOMEM
+                   : tg_avro_reader_refuse(&d->reader, "free-form JSON: %.200s", why.text);
+    for (size_t i = 0; i < count; i++) {
+        if (has_nul(nodes[i].key) ||
+            (nodes[i].type == TG_JSON_STRING && has_nul(nodes[i].value.text)))
+            return tg_avro_reader_refuse(&d->reader, "free-form JSON with U+0000");
+    }
+    begin_member(d, field->avro->name);
+    tg_buf_str(d->payload, text);
+    return TG_OK;
+}
+
+static tg_status_t read_role_text(struct decode *d, const tg_avro_type_t *type, tg_str_t *out_text)
+{
+    tg_status_t status = tg_event_read_text(&d->reader, type, out_text);
+    if (status == TG_OK && out_text->len > TG_EVENT_TEXT_MAX)
+        return tg_avro_reader_refuse(&d->reader, "text of %zu bytes; at most %d are stored",
+                                     out_text->len, TG_EVENT_TEXT_MAX);
+    return status;
+}
+
+/* The id is in the headers; its text is kept where the UUID does not say it. */
+static tg_status_t read_id(struct decode *d, const tg_event_field_t *field,
+                           const tg_avro_type_t *type)
+{
+    tg_str_t text;
+    tg_uuid_t uuid;
+    tg_status_t status = read_role_text(d, type, &text);
+    if (status != TG_OK || tg_uuid_parse(text, &uuid) == TG_OK)
+        return status;
+    begin_member(d, field->avro->name);
+    tg_buf_json_string(d->payload, text);
+    return TG_OK;
+}
+
+static tg_status_t read_plain(struct decode *d, const tg_event_field_t *field,
+                              const tg_avro_type_t *type)
+{
+    if (field->json)
+        return read_free_form(d, field);
+    begin_member(d, field->avro->name);
+    return tg_avro_read_json(&d->reader, type, d->payload);
+}
+
+static tg_status_t read_field(struct decode *d, const tg_event_field_t *field)
+{
+    const tg_avro_type_t *type = field->avro->type;
+    int64_t ignored;
+    if (type->kind == TG_AVRO_UNION) {
+        tg_status_t status = tg_avro_read_branch(&d->reader, type, &type);
+        if (status != TG_OK)
+            return status;
+    }
+    if (type->kind == TG_AVRO_NULL)
+        return TG_OK;
+    switch (field->role) {
+    case TG_EVENT_ID:
+        return read_id(d, field, type);
+    case TG_EVENT_TIME: /* fixed at ingestion, stands in the headers */
+        return tg_avro_read_long(&d->reader, &ignored);
+    case TG_EVENT_KIND:
+        return read_role_text(d, type, &d->event->kind);
+    case TG_EVENT_ENTITY:
+        return read_role_text(d, type, &d->event->entity);
+    case TG_EVENT_USER:
+        return read_role_text(d, type, &d->event->user);
+    case TG_EVENT_VALUE:
+        d->event->has_value = true;
+        return tg_event_read_value(&d->reader, type, &d->event->value);
+    default:
+        return read_plain(d, field, type);
+    }
+}
+
+static tg_status_t read_event(struct decode *d, const tg_event_type_t *type)
+{
+    tg_buf_byte(d->payload, '{');
+    for (uint32_t i = 0; i < type->record->count; i++) {
+        const tg_event_field_t *field = &type->fields[i];
+        tg_status_t status = read_field(d, field);
+        if (status != TG_OK) {
+            tg_avro_error_within(d->reader.error, field->avro->name, 0);
+            return status;
+        }
+    }
+    tg_buf_byte(d->payload, '}');
+    if (d->payload->failed)
+        return TG_NOMEM;
+    if (d->reader.at != d->reader.end)
+        return tg_avro_reader_refuse(&d->reader, "%zu bytes left over",
+                                     (size_t)(d->reader.end - d->reader.at));
+    return TG_OK;
+}
+
+tg_status_t tg_event_decode(tg_event_codec_t *codec, const tg_event_type_t *type, tg_str_t value,
+                            tg_event_t *event, tg_buf_t *out_payload, tg_error_t *error)
+{
+    assert(codec != NULL);
+    assert(event != NULL);
+    uint32_t schema_id;
+    tg_avro_error_t why = {0};
+    if (tg_event_wire_schema_id(value, &schema_id) != TG_OK)
+        return tg_error_set(error, TG_INVALID, "not in the wire format (magic byte 0, schema id)");
+    if (schema_id != type->schema_id)
+        return tg_error_set(error, TG_INVALID, "written by schema %u, not by %u",
+                            (unsigned)schema_id, (unsigned)type->schema_id);
+    tg_event_t read = *event;
+    read.kind = read.entity = read.user = (tg_str_t){NULL, 0};
+    read.has_value = false;
+    read.value = 0;
+    struct decode d = {.codec = codec, .event = &read, .payload = out_payload, .first = true};
+    tg_str_t body = {value.ptr + TG_EVENT_BODY_AT, value.len - TG_EVENT_BODY_AT};
+    tg_avro_reader_init(&d.reader, body, TG_AVRO_REFUSE_NUL, &why);
+    size_t before = out_payload->len;
+    tg_status_t status = read_event(&d, type);
+    if (status == TG_OK) {
+        *event = read;
+        return TG_OK;
+    }
+    out_payload->len = before;
+    if (status != TG_INVALID) {
+        out_payload->failed = false;
+        return tg_error_set(error, status, "out of memory for a payload");
+    }
+    return tg_error_set(error, TG_INVALID, "%s%sat byte %zu: %s", why.path,
+                        why.path[0] == '\0' ? "" : " ", why.offset + TG_EVENT_BODY_AT, why.message);
+}

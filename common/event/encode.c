@@ -1,0 +1,545 @@
+/* JSON object to Kafka value, in one pass over the members and one over the fields.
+ *
+ * Fields with a role are written here, because their value is needed twice (in the bytes and in the
+ * event) and has bounds of its own; all others go through common/avro's codec. Members mostly come
+ * in the schema's order, so the field after the last one is guessed before its name is searched.
+ * Nothing is allocated per event once the codec's arrays have grown. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/avro/internal.h"
+#include "common/avro/logical.h"
+#include "common/event/internal.h"
+
+typedef tg_status_t (*write_fn)(tg_event_job_t *job, const tg_event_field_t *field, size_t at);
+
+/* --- the codec --- */
+
+tg_event_codec_t *tg_event_codec_create(void)
+{
+    tg_event_codec_t *codec = calloc(1, sizeof(*codec));
+    if (codec == NULL)
+        return NULL;
+    codec->text = tg_buf_make(TG_EVENT_BYTES_MAX * 8); /* escapes may grow a text sixfold */
+    codec->bytes = tg_buf_make(TG_EVENT_BYTES_MAX * 8);
+    codec->avro = tg_avro_codec_create();
+    if (codec->avro == NULL) {
+        tg_event_codec_destroy(codec);
+        return NULL;
+    }
+    return codec;
+}
+
+void tg_event_codec_destroy(tg_event_codec_t *codec)
+{
+    if (codec == NULL)
+        return;
+    tg_avro_codec_destroy(codec->avro);
+    tg_json_parser_destroy(codec->parser);
+    free(codec->slots);
+    free(codec->unknown.items);
+    free(codec->order.items);
+    tg_buf_dispose(&codec->text);
+    tg_buf_dispose(&codec->bytes);
+    free(codec);
+}
+
+tg_status_t tg_event_list_add(tg_event_list_t *list, uint32_t item)
+{
+    if (list->len == list->cap) {
+        size_t cap = list->cap == 0 ? 32 : list->cap * 2;
+        uint32_t *items = realloc(list->items, cap * sizeof(*items));
+        if (items == NULL)
+            return TG_NOMEM;
+        list->items = items;
+        list->cap = cap;
+    }
+    list->items[list->len++] = item;
+    return TG_OK;
+}
+
+static tg_status_t clear_slots(tg_event_codec_t *codec, size_t count)
+{
+    if (count > codec->slot_cap) {
+        uint32_t *slots = realloc(codec->slots, count * sizeof(*slots));
+        if (slots == NULL)
+            return TG_NOMEM;
+        codec->slots = slots;
+        codec->slot_cap = count;
+    }
+    if (count > 0)
+        memset(codec->slots, 0, count * sizeof(*codec->slots));
+    codec->unknown.len = 0;
+    codec->order.len = 0;
+    return TG_OK;
+}
+
+/* --- refusals --- */
+
+tg_status_t tg_event_refuse(tg_event_job_t *job, const char *code, tg_str_t field,
+                            const char *format, ...)
+{
+    tg_event_error_t *error = job->error;
+    char words[240];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(words, sizeof(words), format, args);
+    va_end(args);
+    error->code = code;
+    error->field[0] = error->message[0] = '\0';
+    if (field.len > 0) {
+        tg_avro_error_t path = {0}; /* cuts long names between characters */
+        tg_avro_error_within(&path, field, 0);
+        snprintf(error->field, sizeof(error->field), "%s", path.path);
+    }
+    snprintf(error->message, sizeof(error->message), "%s%s%s", error->field,
+             field.len > 0 ? ": " : "", words);
+    return TG_INVALID;
+}
+
+tg_status_t tg_event_refuse_avro(tg_event_job_t *job, tg_status_t status, tg_str_t field,
+                                 tg_avro_error_t *why)
+{
+    if (status == TG_NOMEM)
+        return status;
+    tg_avro_error_within(why, field, 0);
+    bool twice = strcmp(why->code, "duplicate_field") == 0;
+    return tg_event_refuse(job, twice ? "invalid_event" : why->code, tg_str_from(why->path), "%s",
+                           why->message);
+}
+
+static tg_status_t refuse_type(tg_event_job_t *job, const tg_event_field_t *field, size_t at,
+                               const char *wanted)
+{
+    char came[128];
+    tg_avro_describe(&job->nodes[at], came, sizeof(came));
+    return tg_event_refuse(job, "wrong_type", field->avro->name, "expected %s, got %s", wanted,
+                           came);
+}
+
+/* --- fields --- */
+
+static void write_branch(tg_event_job_t *job, int branch)
+{
+    if (branch >= 0)
+        tg_buf_byte(job->out, (char)(branch << 1)); /* 0 or 1 as zigzag */
+}
+
+static bool has_nul(tg_str_t text)
+{
+    return text.len > 0 && memchr(text.ptr, '\0', text.len) != NULL;
+}
+
+static tg_status_t check_text(tg_event_job_t *job, const tg_event_field_t *field, tg_str_t text)
+{
+    if (text.len > TG_EVENT_TEXT_MAX)
+        return tg_event_refuse(job, "invalid_value", field->avro->name,
+                               "expected at most %d bytes, got %zu", TG_EVENT_TEXT_MAX, text.len);
+    if (has_nul(text))
+        return tg_event_refuse(job, "invalid_value", field->avro->name,
+                               "text must not hold U+0000");
+    return TG_OK;
+}
+
+/* Any field by its schema alone. */
+static tg_status_t write_plain(tg_event_job_t *job, const tg_event_field_t *field, size_t at)
+{
+    tg_avro_error_t why;
+    tg_status_t status = tg_avro_encode(job->codec->avro, field->avro->type, job->nodes, at,
+                                        TG_AVRO_REFUSE_NUL, job->out, &why);
+    return status == TG_OK ? TG_OK : tg_event_refuse_avro(job, status, field->avro->name, &why);
+}
+
+static tg_str_t *text_of_role(tg_event_job_t *job, tg_event_role_t role)
+{
+    switch (role) {
+    case TG_EVENT_ID:
+        return &job->id;
+    case TG_EVENT_KIND:
+        return &job->event->kind;
+    case TG_EVENT_ENTITY:
+        return &job->event->entity;
+    default:
+        assert(role == TG_EVENT_USER);
+        return &job->event->user;
+    }
+}
+
+static tg_status_t write_text(tg_event_job_t *job, const tg_event_field_t *field, size_t at)
+{
+    const tg_json_node_t *node = &job->nodes[at];
+    if (field->type->kind == TG_AVRO_ENUM || field->type->logical != TG_AVRO_PLAIN ||
+        node->type != TG_JSON_STRING) {
+        tg_status_t status = write_plain(job, field, at);
+        if (status == TG_OK)
+            *text_of_role(job, field->role) = node->value.text;
+        return status;
+    }
+    tg_status_t status = check_text(job, field, node->value.text);
+    if (status != TG_OK)
+        return status;
+    if (field->role == TG_EVENT_ID && node->value.text.len == 0)
+        return tg_event_refuse(job, "invalid_value", field->avro->name,
+                               "expected 1 to %d bytes, got none", TG_EVENT_TEXT_MAX);
+    *text_of_role(job, field->role) = node->value.text;
+    write_branch(job, field->value_branch);
+    tg_avro_write_bytes(job->out, node->value.text);
+    return TG_OK;
+}
+
+static tg_status_t write_time(tg_event_job_t *job, const tg_event_field_t *field, size_t at)
+{
+    char came[128];
+    int64_t value;
+    if (tg_avro_json_time(&job->nodes[at], &job->time_us) != TG_OK ||
+        tg_avro_time_from_us(field->type->logical, job->time_us, &value) != TG_OK) {
+        const char *wanted = tg_avro_time_expectation(field->type->logical);
+        tg_json_type_t type = job->nodes[at].type;
+        if (type != TG_JSON_STRING && (type < TG_JSON_INT || type > TG_JSON_DOUBLE))
+            return refuse_type(job, field, at, wanted);
+        tg_avro_describe(&job->nodes[at], came, sizeof(came));
+        return tg_event_refuse(job, "invalid_value", field->avro->name, "expected %s, got %s",
+                               wanted, came);
+    }
+    job->client_time = true;
+    write_branch(job, field->value_branch);
+    tg_avro_write_long(job->out, value);
+    return TG_OK;
+}
+
+static tg_status_t write_value(tg_event_job_t *job, const tg_event_field_t *field, size_t at)
+{
+    const tg_json_node_t *node = &job->nodes[at];
+    job->event->has_value = true;
+    if (field->type->kind == TG_AVRO_DOUBLE && node->type == TG_JSON_DOUBLE) {
+        write_branch(job, field->value_branch);
+        job->event->value = node->value.real;
+        tg_avro_write_double(job->out, node->value.real);
+        return TG_OK;
+    }
+    size_t before = job->out->len;
+    tg_status_t status = write_plain(job, field, at);
+    if (status != TG_OK)
+        return status;
+    tg_avro_error_t why;
+    tg_avro_reader_t reader;
+    size_t skip = field->value_branch >= 0 ? 1 : 0;
+    tg_str_t bytes = {job->out->data + before + skip, job->out->len - before - skip};
+    tg_avro_reader_init(&reader, bytes, 0, &why);
+    return tg_event_read_value(&reader, field->type, &job->event->value);
+}
+
+/* --- free-form JSON --- */
+
+static int compare_keys(const void *a, const void *b, void *nodes)
+{
+    const tg_json_node_t *all = nodes;
+    return tg_str_cmp(all[*(const uint32_t *)a].key, all[*(const uint32_t *)b].key);
+}
+
+tg_status_t tg_event_sort_members(tg_event_job_t *job, size_t object, bool is_object,
+                                  const tg_event_list_t *more, size_t *out_start)
+{
+    tg_event_list_t *order = &job->codec->order;
+    size_t start = order->len, at = object + 1;
+    for (uint32_t i = 0; is_object && i < job->nodes[object].count; i++) {
+        if (tg_event_list_add(order, (uint32_t)at) != TG_OK)
+            return TG_NOMEM;
+        at = job->nodes[at].next;
+    }
+    for (size_t i = 0; more != NULL && i < more->len; i++) {
+        if (tg_event_list_add(order, more->items[i]) != TG_OK)
+            return TG_NOMEM;
+    }
+    if (order->len - start > 1)
+        qsort_r(order->items + start, order->len - start, sizeof(*order->items), compare_keys,
+                (void *)job->nodes);
+    *out_start = start;
+    return TG_OK;
+}
+
+/* Refuses what the store cannot hold or what would be read in two ways: a name twice in one object,
+ * U+0000, endless nesting. `more` are members that join the outermost object. */
+static tg_status_t check_json(tg_event_job_t *job, const tg_event_field_t *field, size_t at,
+                              unsigned depth, const tg_event_list_t *more)
+{
+    const tg_json_node_t *node = &job->nodes[at];
+    tg_str_t name = field->avro->name;
+    assert(at != 0 || more != NULL);
+    if (depth > TG_EVENT_DEPTH_MAX)
+        return tg_event_refuse(job, "too_large", name, "nested deeper than %d levels",
+                               TG_EVENT_DEPTH_MAX);
+    if (node->type == TG_JSON_STRING && has_nul(node->value.text))
+        return tg_event_refuse(job, "invalid_value", name, "text must not hold U+0000");
+    bool object = at != 0 && node->type == TG_JSON_OBJECT;
+    bool array = at != 0 && node->type == TG_JSON_ARRAY;
+    if (!object && !array && more == NULL)
+        return TG_OK;
+    tg_event_list_t *order = &job->codec->order;
+    size_t start = order->len, child = at + 1;
+    if (object || more != NULL) {
+        if (tg_event_sort_members(job, at, object, more, &start) != TG_OK)
+            return TG_NOMEM;
+        for (size_t i = start + 1; i < order->len; i++) {
+            tg_str_t key = job->nodes[order->items[i]].key;
+            if (tg_str_eq(key, job->nodes[order->items[i - 1]].key))
+                return tg_event_refuse(job, "invalid_event", name, "\"%.*s\" is in it twice",
+                                       (int)(key.len > 64 ? 64 : key.len), key.ptr);
+        }
+        order->len = start;
+    }
+    uint32_t own = object || array ? node->count : 0;
+    size_t all = own + (more == NULL ? 0 : more->len);
+    for (size_t i = 0; i < all; i++) {
+        size_t member = i < own ? child : more->items[i - own];
+        if (has_nul(job->nodes[member].key))
+            return tg_event_refuse(job, "invalid_value", name, "names must not hold U+0000");
+        tg_status_t status = check_json(job, field, member, depth + 1, NULL);
+        if (status != TG_OK)
+            return status;
+        child = job->nodes[member].next;
+    }
+    return TG_OK;
+}
+
+static void write_member(tg_event_job_t *job, size_t member, tg_buf_t *text, bool first)
+{
+    if (!first)
+        tg_buf_byte(text, ',');
+    tg_buf_json_string(text, job->nodes[member].key);
+    tg_buf_byte(text, ':');
+    tg_json_write(job->nodes, member, text);
+}
+
+/* The field's object with the unknown members added to it. */
+static void merge(tg_event_job_t *job, size_t at, const tg_event_list_t *unknown, tg_buf_t *text)
+{
+    bool first = true;
+    tg_buf_byte(text, '{');
+    size_t child = at + 1;
+    for (uint32_t i = 0; at != 0 && i < job->nodes[at].count; i++) {
+        write_member(job, child, text, first);
+        child = job->nodes[child].next;
+        first = false;
+    }
+    for (size_t i = 0; i < unknown->len; i++) {
+        write_member(job, unknown->items[i], text, first);
+        first = false;
+    }
+    tg_buf_byte(text, '}');
+}
+
+static tg_status_t write_json(tg_event_job_t *job, const tg_event_field_t *field, size_t at)
+{
+    tg_buf_t *text = &job->codec->text;
+    const tg_event_list_t *unknown = &job->codec->unknown;
+    bool extras = unknown->len > 0 && field == &job->type->fields[job->type->extras];
+    bool given = at != 0 && job->nodes[at].type != TG_JSON_NULL;
+    if (extras && given && job->nodes[at].type != TG_JSON_OBJECT)
+        return refuse_type(job, field, at, "an object, since it takes the unknown fields too");
+    if (extras && !given)
+        at = 0; /* the unknown fields alone */
+    tg_status_t status = check_json(job, field, at, 1, extras ? unknown : NULL);
+    if (status != TG_OK)
+        return status;
+    tg_buf_clear(text);
+    if (extras)
+        merge(job, at, unknown, text);
+    else
+        tg_json_write(job->nodes, at, text);
+    if (text->failed)
+        return tg_event_refuse(job, "too_large", field->avro->name, "too much JSON");
+    write_branch(job, field->value_branch);
+    tg_avro_write_bytes(job->out, tg_buf_view(text));
+    return TG_OK;
+}
+
+/* --- the record --- */
+
+static tg_status_t note_unknown(tg_event_job_t *job, size_t at)
+{
+    tg_str_t key = job->nodes[at].key;
+    if (job->type->extras < 0)
+        return tg_event_refuse(job, "unknown_field", key, "type " TG_STR_FMT " has no such field",
+                               TG_STR_ARG(job->type->name));
+    return tg_event_list_add(&job->codec->unknown, (uint32_t)at);
+}
+
+static tg_status_t note_members(tg_event_job_t *job)
+{
+    const tg_avro_type_t *record = job->type->record;
+    const tg_json_node_t *nodes = job->nodes;
+    uint32_t *slots = job->codec->slots;
+    uint32_t guess = 0;
+    size_t at = job->index + 1;
+    for (uint32_t i = 0; i < nodes[job->index].count; i++, at = nodes[at].next) {
+        tg_str_t key = nodes[at].key;
+        int field = guess < record->count && tg_str_eq(record->fields[guess].name, key)
+                        ? (int)guess
+                        : tg_avro_type_find(record, key);
+        if (field < 0) {
+            tg_status_t status = note_unknown(job, at);
+            if (status != TG_OK)
+                return status;
+            continue;
+        }
+        if (slots[field] != 0)
+            return tg_event_refuse(job, "invalid_event", key, "given twice");
+        slots[field] = (uint32_t)at;
+        guess = (uint32_t)field + 1;
+    }
+    return TG_OK;
+}
+
+/* A field without a value: absent, or null where null stands for absence. */
+static tg_status_t write_absent(tg_event_job_t *job, const tg_event_field_t *field, bool is_null)
+{
+    if (is_null && field->null_branch >= 0) {
+        write_branch(job, field->null_branch);
+        return TG_OK;
+    }
+    if (!field->avro->has_default)
+        return tg_event_refuse(job, "missing_field", field->avro->name,
+                               "required (%s), but not given",
+                               tg_avro_kind_name(field->type->kind));
+    tg_buf_append(job->out, field->avro->default_bytes.ptr, field->avro->default_bytes.len);
+    switch (field->role) {
+    case TG_EVENT_KIND:
+    case TG_EVENT_ENTITY:
+    case TG_EVENT_USER:
+        *text_of_role(job, field->role) = field->role == TG_EVENT_KIND ? job->type->fallback.kind
+                                          : field->role == TG_EVENT_ENTITY
+                                              ? job->type->fallback.entity
+                                              : job->type->fallback.user;
+        break;
+    case TG_EVENT_VALUE:
+        job->event->has_value = job->type->fallback.has_value;
+        job->event->value = job->type->fallback.value;
+        break;
+    default:
+        break;
+    }
+    return TG_OK;
+}
+
+static tg_status_t write_field(tg_event_job_t *job, int index)
+{
+    static const write_fn by_role[TG_EVENT_ROLES] = {
+        [TG_EVENT_NONE] = write_plain,  [TG_EVENT_ID] = write_text,
+        [TG_EVENT_TIME] = write_time,   [TG_EVENT_KIND] = write_text,
+        [TG_EVENT_ENTITY] = write_text, [TG_EVENT_USER] = write_text,
+        [TG_EVENT_VALUE] = write_value,
+    };
+    const tg_event_field_t *field = &job->type->fields[index];
+    size_t at = job->codec->slots[index];
+    bool extras = index == job->type->extras && job->codec->unknown.len > 0;
+    bool is_null = at != 0 && job->nodes[at].type == TG_JSON_NULL;
+    if (!extras && (at == 0 || (is_null && field->null_branch >= 0)))
+        return write_absent(job, field, is_null);
+    return field->json ? write_json(job, field, at) : by_role[field->role](job, field, at);
+}
+
+static void write_wire_head(tg_buf_t *out, uint32_t schema_id)
+{
+    char head[TG_EVENT_BODY_AT] = {0, (char)(schema_id >> 24), (char)(schema_id >> 16),
+                                   (char)(schema_id >> 8), (char)schema_id};
+    tg_buf_append(out, head, sizeof(head));
+}
+
+/* --- time --- */
+
+static tg_status_t refuse_time(tg_event_job_t *job, const char *code, const char *how,
+                               int64_t limit, const char *unit)
+{
+    char text[TG_TIME_TEXT_MAX];
+    tg_str_t field = job->type->fields[job->type->role_field[TG_EVENT_TIME]].avro->name;
+    tg_time_format(job->time_us, text);
+    return tg_event_refuse(job, code, field, "%s is %s the limit of %lld %s", text, how,
+                           (long long)limit, unit);
+}
+
+static tg_status_t fix_time(tg_event_job_t *job)
+{
+    const tg_event_rules_t *rules = job->rules;
+    tg_event_t *event = job->event;
+    event->received_at = rules->now;
+    event->occurred_at = job->client_time ? job->time_us : rules->now;
+    event->time_own = !job->client_time;
+    if (!job->client_time)
+        return TG_OK;
+    if (job->time_us > rules->now && job->time_us - rules->now > rules->max_ahead_us) {
+        if (!rules->clamp_ahead)
+            return refuse_time(job, "too_far_ahead", "ahead of the clock, beyond",
+                               rules->max_ahead_us / TG_US_PER_SECOND, "seconds");
+        event->occurred_at = rules->now;
+        event->time_own = true;
+    } else if (job->time_us < rules->now - rules->horizon_us) {
+        return refuse_time(job, "too_old", "older than", rules->horizon_us / TG_US_PER_DAY, "days");
+    }
+    return TG_OK;
+}
+
+/* --- the whole --- */
+
+static tg_status_t encode_event(tg_event_job_t *job)
+{
+    if (job->nodes[job->index].type != TG_JSON_OBJECT) {
+        char came[128];
+        tg_avro_describe(&job->nodes[job->index], came, sizeof(came));
+        return tg_event_refuse(job, "invalid_event", (tg_str_t){NULL, 0},
+                               "expected an object, got %s", came);
+    }
+    tg_status_t status = clear_slots(job->codec, job->type->record->count);
+    if (status == TG_OK)
+        status = note_members(job);
+    write_wire_head(job->out, job->type->schema_id);
+    for (int i = 0; status == TG_OK && i < (int)job->type->record->count; i++)
+        status = write_field(job, i);
+    if (status == TG_OK && job->out->failed)
+        status = TG_NOMEM;
+    if (status == TG_OK)
+        status = fix_time(job);
+    if (status == TG_OK)
+        status = tg_event_identify(job);
+    return status;
+}
+
+tg_status_t tg_event_encode(tg_event_codec_t *codec, const tg_event_type_t *type,
+                            const tg_event_rules_t *rules, const tg_json_node_t *nodes,
+                            size_t index, tg_buf_t *out, tg_event_t *out_event,
+                            tg_event_error_t *error)
+{
+    assert(codec != NULL);
+    assert(rules != NULL);
+    assert(error != NULL);
+    tg_event_t event = {.tenant = rules->tenant, .type = type->name};
+    tg_event_job_t job = {.codec = codec,
+                          .type = type,
+                          .rules = rules,
+                          .nodes = nodes,
+                          .index = index,
+                          .out = out,
+                          .event = &event,
+                          .error = error};
+    size_t before = out->len;
+    tg_status_t status = encode_event(&job);
+    if (status != TG_OK) {
+        out->len = before;
+        out->failed = false; /* what was there before is whole again */
+        return status;
+    }
+    *out_event = event;
+    return TG_OK;
+}
+
+void tg_event_key(const tg_event_t *event, tg_buf_t *out)
+{
+    assert(event != NULL);
+    const tg_str_t parts[] = {event->tenant, event->type, event->kind, event->entity};
+    for (size_t i = 0; i < TG_ARRAY_LEN(parts); i++) {
+        if (i > 0)
+            tg_buf_byte(out, '/');
+        tg_buf_str(out, parts[i]);
+    }
+}
