@@ -5,6 +5,10 @@
  * REPEATABLE READ transaction; readers on any thread take a reference to the current one. PostgreSQL
  * away: the last snapshot goes on serving; tg_watch_age_ms says since when, for /ready.
  *
+ * Nothing can hang it for long: connecting takes at most 2 s per address, each statement at most
+ * TG_CONFIG_WATCH_QUERY_MS if `load` asks through tg_config_watch_query, and a failed round is tried again
+ * after a delay that doubles from poll_ms to 5 s. Any failure costs the connection.
+ *
  * Threads: tg_config_watch_get and _put from any thread. */
 #ifndef TG_CONFIG_WATCH_H
 #define TG_CONFIG_WATCH_H
@@ -18,7 +22,8 @@ typedef struct tg_config_watch tg_config_watch_t;
 typedef struct tg_config_watch_config {
     const char *dsn;
     uint64_t poll_ms; /* 300 */
-    /* Reads a new snapshot; returns NULL and fills `error` on failure (the old one stays). */
+    /* Reads a new snapshot, on the watch's thread, inside the transaction; returns NULL and fills `error`
+     * on failure (the old one stays). */
     void *(*load)(PGconn *connection, void *arg, tg_error_t *error);
     void (*release)(void *snapshot, void *arg); /* when the last reference is gone */
     void *arg;
@@ -29,7 +34,13 @@ typedef struct tg_config_watch_config {
 TG_NODISCARD tg_status_t tg_config_watch_open(const tg_config_watch_config_t *config,
                                               uint64_t first_ms, tg_config_watch_t **out_watch,
                                               tg_error_t *error);
-void tg_config_watch_close(tg_config_watch_t *watch); /* all snapshots must be put back */
+void tg_config_watch_close(tg_config_watch_t *watch); /* all snapshots must be put back; NULL is allowed */
+
+/* Runs one statement without parameters for `load`, within TG_CONFIG_WATCH_QUERY_MS whatever the server does.
+ * Returns an owned result (tuples or command), or NULL and fills `error`; the connection is then of no more
+ * use, so `load` returns NULL. */
+#define TG_CONFIG_WATCH_QUERY_MS 5000
+PGresult *tg_config_watch_query(PGconn *connection, const char *sql, tg_error_t *error);
 
 /* References the current snapshot; NULL before the first. Give it back with _put. */
 void *tg_config_watch_get(tg_config_watch_t *watch);
