@@ -11,7 +11,10 @@
 #include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <unistd.h>
+
+#include <h2o.h>
 
 #include "common/base/time.h"
 #include "common/loop/loop.h"
@@ -166,6 +169,52 @@ static void another_thread_can_stop_a_waiting_loop(void **state)
     tg_loop_destroy(loop);
 }
 
+struct writer {
+    h2o_socket_t *socket;
+    int written;
+};
+
+static void on_written(h2o_socket_t *socket, const char *err)
+{
+    struct writer *writer = socket->data;
+    assert_null(err);
+    writer->written++;
+}
+
+static void write_to_socket(void *arg)
+{
+    struct writer *writer = arg;
+    h2o_iovec_t bytes = {.base = (char *)"x", .len = 1};
+    h2o_socket_write(writer->socket, &bytes, 1, on_written);
+}
+
+static void write_and_close(void *arg)
+{
+    struct writer *writer = arg;
+    write_to_socket(arg);
+    h2o_socket_close(writer->socket);
+}
+
+/* h2o keeps finished work pending until its next poll; the loop must not leave it there. */
+static void a_socket_written_by_a_post_completes_in_the_same_turn(void **state)
+{
+    (void)state;
+    int fds[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    tg_loop_t *loop = tg_loop_create();
+    struct writer writer = {.socket = h2o_evloop_socket_create(tg_loop_h2o(loop), fds[0], 0)};
+    writer.socket->data = &writer;
+    assert_int_equal(tg_loop_post(loop, write_to_socket, &writer), TG_OK);
+    tg_loop_turn(loop, 0);
+    assert_int_equal(writer.written, 1);
+    assert_int_equal(tg_loop_post(loop, write_and_close, &writer), TG_OK);
+    tg_loop_turn(loop, 0);
+    tg_loop_turn(loop, 0);
+    assert_int_equal(writer.written, 1); /* closed before it could be told */
+    close(fds[1]);
+    tg_loop_destroy(loop);
+}
+
 static void on_alarm(int number)
 {
     (void)number;
@@ -208,6 +257,7 @@ int main(void)
         cmocka_unit_test(stop_before_run_makes_run_return),
         cmocka_unit_test(posts_of_many_threads_all_arrive),
         cmocka_unit_test(another_thread_can_stop_a_waiting_loop),
+        cmocka_unit_test(a_socket_written_by_a_post_completes_in_the_same_turn),
         cmocka_unit_test(a_signal_during_the_wait_ends_the_turn_only),
         cmocka_unit_test(the_clock_outside_of_a_turn_is_now),
     };
