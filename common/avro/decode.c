@@ -93,7 +93,7 @@ static tg_status_t read_size(tg_avro_reader_t *r, size_t max, const char *what, 
 
 static tg_status_t read_bytes(tg_avro_reader_t *r, tg_str_t *out_bytes)
 {
-    size_t len;
+    size_t len = 0;
     tg_status_t status = read_size(r, left(r), "length", &len);
     if (status != TG_OK)
         return status;
@@ -148,7 +148,7 @@ tg_status_t tg_avro_read_symbol(tg_avro_reader_t *r, const tg_avro_type_t *type,
                                 tg_str_t *out_symbol)
 {
     assert(type->kind == TG_AVRO_ENUM);
-    size_t index;
+    size_t index = 0;
     if (type->count == 0)
         return tg_avro_reader_refuse(r, "an enum without symbols");
     tg_status_t status = read_size(r, type->count - 1, "symbol", &index);
@@ -162,7 +162,7 @@ tg_status_t tg_avro_read_branch(tg_avro_reader_t *r, const tg_avro_type_t *type,
 {
     assert(type->kind == TG_AVRO_UNION);
     assert(type->count > 0);
-    size_t index;
+    size_t index = 0;
     tg_status_t status = read_size(r, type->count - 1, "union branch", &index);
     if (status == TG_OK)
         *out_branch = type->branches[index];
@@ -384,7 +384,7 @@ static tg_status_t put_item(tg_avro_reader_t *r, const tg_avro_type_t *type, siz
 
 static tg_status_t put_blocks(tg_avro_reader_t *r, const tg_avro_type_t *type, tg_buf_t *out)
 {
-    size_t done = 0, count;
+    size_t done = 0, count = 0;
     tg_buf_byte(out, type->kind == TG_AVRO_MAP ? '{' : '[');
     for (;;) {
         const uint8_t *end;
