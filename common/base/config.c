@@ -14,6 +14,8 @@
 #define SHARED_SECTION "tidegate"
 #define FILE_SUFFIX    "_file"
 #define ENV_SUFFIX     "_FILE"
+#define READ_CHUNK     4096 /* bytes */
+#define PATH_LEN_MAX   4095 /* bytes of a secret's path */
 
 extern char **environ;
 
@@ -59,38 +61,50 @@ static bool cut_suffix(tg_str_t *text, tg_str_t suffix)
     return true;
 }
 
-/* Reads at most `max` bytes of a file into an empty buffer. */
+/* Wipes and frees what came from a file, because it may hold secrets. */
+static void dispose_content(tg_buf_t *content)
+{
+    if (content->data != NULL)
+        explicit_bzero(content->data, content->cap);
+    tg_buf_dispose(content);
+}
+
+/* Reads until the end, or one byte beyond `max`, which shows that the file is too long. False when
+ * the kernel refuses (errno) or memory runs out (out->failed). */
+static bool read_all(int fd, size_t max, tg_buf_t *out)
+{
+    *out = tg_buf_make(max + 1);
+    while (out->len <= max) {
+        size_t room = max + 1 - out->len;
+        size_t want = room < READ_CHUNK ? room : READ_CHUNK;
+        char *to = tg_buf_reserve(out, want);
+        if (to == NULL)
+            return false;
+        ssize_t got = read(fd, to, want);
+        if (got == 0)
+            return true;
+        if (got < 0 && errno != EINTR)
+            return false;
+        out->len += got > 0 ? (size_t)got : 0;
+    }
+    return true;
+}
+
+/* Reads a file of at most `max` bytes. On TG_OK the caller disposes of `out`. */
 static tg_status_t read_file(const char *path, size_t max, tg_buf_t *out, tg_error_t *error)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return tg_error_set(error, TG_NOT_FOUND, "cannot open %s: %s", path, strerror(errno));
-    *out = tg_buf_make(max + 1); /* one byte more shows that the file is too long */
-    ssize_t got = 1;
-    while (got > 0 && out->len <= max) {
-        size_t room = max + 1 - out->len;
-        char *to = tg_buf_reserve(out, room < 4096 ? room : 4096);
-        if (to == NULL)
-            break;
-        do {
-            got = read(fd, to, room < 4096 ? room : 4096);
-        } while (got < 0 && errno == EINTR);
-        out->len += got > 0 ? (size_t)got : 0;
-    }
-    int saved = errno;
-    (void)close(fd);
     tg_status_t status = TG_OK;
-    if (got < 0)
-        status = tg_error_set(error, TG_INVALID, "cannot read %s: %s", path, strerror(saved));
-    else if (out->failed)
-        status = tg_error_set(error, TG_NOMEM, "no memory to read %s", path);
+    if (!read_all(fd, max, out))
+        status = tg_error_set(error, TG_INVALID, "cannot read %s: %s", path,
+                              out->failed ? "out of memory" : strerror(errno));
     else if (out->len > max)
         status = tg_error_set(error, TG_TOO_LARGE, "%s is longer than %zu bytes", path, max);
-    if (status != TG_OK) {
-        if (out->data != NULL)
-            explicit_bzero(out->data, out->cap);
-        tg_buf_dispose(out);
-    }
+    (void)close(fd);
+    if (status != TG_OK)
+        dispose_content(out);
     return status;
 }
 
@@ -98,12 +112,12 @@ static tg_status_t read_file(const char *path, size_t max, tg_buf_t *out, tg_err
 static tg_status_t load_secret(const struct loader *loader, const tg_option_t *option,
                                tg_str_t path, tg_error_t *error)
 {
-    char name[4096];
-    if (path.len == 0 || path.len >= sizeof(name) || memchr(path.ptr, '\0', path.len) != NULL)
+    char name[PATH_LEN_MAX + 1];
+    if (path.len == 0 || path.len > PATH_LEN_MAX || memchr(path.ptr, '\0', path.len) != NULL)
         return tg_error_set(error, TG_INVALID, "%s: not a file's path", option->name);
     memcpy(name, path.ptr, path.len);
     name[path.len] = '\0';
-    tg_buf_t content;
+    tg_buf_t content = {0};
     tg_status_t status = read_file(name, TG_CONFIG_SECRET_MAX, &content, error);
     if (status != TG_OK)
         return blame(error, status, option->name);
@@ -112,8 +126,7 @@ static tg_status_t load_secret(const struct loader *loader, const tg_option_t *o
            (secret.ptr[secret.len - 1] == '\n' || secret.ptr[secret.len - 1] == '\r'))
         secret.len--;
     status = tg_config_parse_value(option, secret, field_of(loader, option), error);
-    explicit_bzero(content.data, content.cap);
-    tg_buf_dispose(&content);
+    dispose_content(&content);
     return status;
 }
 
@@ -180,7 +193,7 @@ static tg_status_t load_file(struct loader *loader, tg_error_t *error)
 {
     if (loader->path == NULL)
         return TG_OK;
-    tg_buf_t text;
+    tg_buf_t text = {0};
     tg_status_t status = read_file(loader->path, TG_CONFIG_FILE_MAX, &text, error);
     if (status != TG_OK)
         return blame(error, status, "configuration file");
@@ -192,9 +205,7 @@ static tg_status_t load_file(struct loader *loader, tg_error_t *error)
     }
     if (status != TG_OK)
         blame(error, status, loader->path);
-    if (text.data != NULL)
-        explicit_bzero(text.data, text.cap); /* may hold secrets */
-    tg_buf_dispose(&text);
+    dispose_content(&text);
     return status;
 }
 

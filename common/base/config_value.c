@@ -10,8 +10,9 @@
 
 #include "common/base/config_private.h"
 
-#define SHOWN_MAX  64 /* bytes of a bad value that the error shows */
-#define NUMBER_MAX 63 /* bytes of a number's text */
+#define SHOWN_MAX      64 /* bytes of a bad value that the error shows */
+#define SHOWN_JSON_MAX (6 * SHOWN_MAX + 2)
+#define NUMBER_MAX     63 /* bytes of a number's text */
 
 struct unit {
     const char *name;
@@ -199,7 +200,7 @@ tg_status_t tg_config_parse_value(const tg_option_t *option, tg_str_t value, voi
     tg_config_describe(option, allowed, sizeof(allowed));
     if (option->type == TG_OPT_SECRET)
         return tg_error_set(error, status, "%s: not accepted; allowed: %s", option->name, allowed);
-    tg_buf_t shown = tg_buf_make(8 * SHOWN_MAX);
+    tg_buf_t shown = tg_buf_make(SHOWN_JSON_MAX);
     tg_buf_json_string(&shown,
                        (tg_str_t){value.ptr, value.len < SHOWN_MAX ? value.len : SHOWN_MAX});
     tg_error_set(error, status, "%s: " TG_STR_FMT "%s is not accepted; allowed: %s", option->name,

@@ -149,6 +149,17 @@ static bool parse_offset(const char *at, size_t left, int *out_seconds)
     return true;
 }
 
+static bool is_separator(char c)
+{
+    return c == 'T' || c == 't' || c == ' ';
+}
+
+/* Leap seconds end a UTC day; nothing else has a second 60. */
+static bool ends_a_day(int64_t seconds)
+{
+    return tg_time_floor(seconds, 86400) + 86399 == seconds;
+}
+
 tg_status_t tg_time_parse(tg_str_t text, int64_t *out_us)
 {
     assert(out_us != NULL);
@@ -156,10 +167,7 @@ tg_status_t tg_time_parse(tg_str_t text, int64_t *out_us)
     unsigned clock = 0, fraction = 0;
     int offset = 0;
     bool leap = false;
-    if (text.len <= TEXT_DATE_TIME || !parse_date(text.ptr, &days))
-        return TG_INVALID;
-    char separator = text.ptr[10];
-    if ((separator != 'T' && separator != 't' && separator != ' ') ||
+    if (text.len <= TEXT_DATE_TIME || !parse_date(text.ptr, &days) || !is_separator(text.ptr[10]) ||
         !parse_clock(text.ptr + 11, &clock, &leap))
         return TG_INVALID;
     const char *rest = text.ptr + TEXT_DATE_TIME;
@@ -170,10 +178,8 @@ tg_status_t tg_time_parse(tg_str_t text, int64_t *out_us)
 
     int64_t seconds = days * 86400 + clock - offset;
     int64_t us = seconds * TG_US_PER_SECOND + fraction;
-    if (us < US_MIN || us > US_MAX)
+    if (us < US_MIN || us > US_MAX || (leap && !ends_a_day(seconds)))
         return TG_INVALID;
-    if (leap && tg_time_floor(seconds, 86400) + 86399 != seconds)
-        return TG_INVALID; /* leap seconds end a UTC day, nothing else has a second 60 */
     *out_us = us;
     return TG_OK;
 }

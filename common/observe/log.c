@@ -6,8 +6,8 @@
  * are all in their current second, a further one is written uncounted: more names than slots within
  * one second is not the flood that this guards against.
  *
- * Threads: the table is under one mutex, held for its update only; the write is outside. Lines are
- * shorter than PIPE_BUF matters for only up to 4 KiB; longer ones may interleave on a pipe. */
+ * Threads: the table is under one mutex, held for its update only; the write is outside. On a pipe
+ * the kernel keeps lines of up to PIPE_BUF (4 KiB) in one piece; longer ones may interleave. */
 #include "common/observe/log.h"
 
 #include <errno.h>
@@ -105,7 +105,8 @@ static void emit(tg_log_level_t level, const char *event, const tg_log_field_t *
     tg_buf_json_string(&buf, tg_str_from(event));
     for (size_t i = 0; i < count; i++)
         append_field(&buf, &fields[i]);
-    memcpy(line + buf.len, "}\n", TG_LOG_TAIL);
+    line[buf.len] = '}';
+    line[buf.len + 1] = '\n';
     write_line(line, buf.len + TG_LOG_TAIL);
 }
 

@@ -213,7 +213,7 @@ void tg_metrics_destroy(tg_metrics_t *metrics)
         return;
     for (size_t i = 0; i < metrics->shard_count; i++)
         free(metrics->shards[i].slots);
-    for (size_t i = 0; i < metrics->metric_count; i++) {
+    for (size_t i = 0; metrics->metrics != NULL && i < metrics->metric_count; i++) {
         struct metric *metric = &metrics->metrics[i];
         for (unsigned s = 0; s < metric->series_count && metric->labels != NULL; s++)
             free(metric->labels[s]);
@@ -381,7 +381,7 @@ static void render_name(const struct metric *metric, const char *suffix, unsigne
 static void render_histogram(const tg_metrics_t *metrics, size_t shard_count,
                              const struct metric *metric, unsigned series, tg_buf_t *out)
 {
-    size_t first = metric->first_slot + series * HISTOGRAM_SLOTS;
+    size_t first = metric->first_slot + (size_t)series * HISTOGRAM_SLOTS;
     uint64_t count = 0;
     for (size_t i = 0; i < BUCKETS; i++) {
         count += sum_of(metrics, shard_count, first + i);

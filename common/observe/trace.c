@@ -91,7 +91,8 @@ void tg_trace_format(const tg_trace_t *trace, char out[TG_TRACE_TEXT_LEN])
 {
     assert(trace != NULL);
     assert(out != NULL);
-    memcpy(out, "00-", AT_TRACE_ID);
+    out[0] = out[1] = '0';
+    out[2] = '-';
     tg_hash_hex(trace->trace_id, sizeof(trace->trace_id), out + AT_TRACE_ID);
     out[AT_SPAN_ID - 1] = '-';
     tg_hash_hex(trace->span_id, sizeof(trace->span_id), out + AT_SPAN_ID);
