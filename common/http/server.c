@@ -82,8 +82,9 @@ static tg_status_t open_listeners(tg_http_server_t *server, tg_error_t *error)
     const tg_http_config_t *config = server->service->config;
     int fds[TG_METRIC_SHARDS_MAX];
     assert(server->api_count <= TG_ARRAY_LEN(fds));
-    tg_status_t status =
-        tg_http_listen(config->listen, server->api_count, fds, &server->port, error);
+    tg_status_t status = TG_OK;
+    if (server->api_count > 0)
+        status = tg_http_listen(config->listen, server->api_count, fds, &server->port, error);
     if (status != TG_OK)
         return status;
     for (size_t i = 0; i < server->api_count; i++)
@@ -133,7 +134,7 @@ static tg_http_server_t *server_create(const tg_http_service_t *service)
 
 static void check_service(const tg_http_service_t *service)
 {
-    assert(service->config->threads >= 1 && service->config->threads < TG_METRIC_SHARDS_MAX);
+    assert(service->config->threads < TG_METRIC_SHARDS_MAX);
     for (size_t i = 0; i < service->route_count; i++)
         assert((service->routes[i].flags & TG_HTTP_ROUTE_INTERNAL) == 0 ||
                (service->secret != NULL && service->secret[0] != '\0'));

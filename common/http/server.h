@@ -35,7 +35,7 @@ typedef struct tg_http_req tg_http_req_t;
 typedef struct tg_http_config {
     char *listen;       /* "127.0.0.1:8080" */
     char *admin_listen; /* /health, /ready, /metrics */
-    uint64_t threads;
+    uint64_t threads;          /* 0: no API, only the admin port */
     uint64_t max_connections;   /* per thread */
     uint64_t max_inflight;      /* requests per thread; beyond it 503 overloaded */
     uint64_t header_timeout_ms; /* a request must have arrived whole within this */
