@@ -20,7 +20,8 @@ void tg_arena_destroy(tg_arena_t *arena);
 /* Forgets all allocations and keeps the first block, for the next round. */
 void tg_arena_reset(tg_arena_t *arena);
 
-/* `size` zeroed bytes, aligned for any type, alive until reset or destroy; NULL beyond the limit. */
+/* `size` zeroed bytes, aligned for any type, alive until reset or destroy; NULL beyond the limit.
+ */
 void *tg_arena_alloc(tg_arena_t *arena, size_t size);
 
 /* As tg_arena_alloc for `count` items; NULL on overflow of the product as well. */

@@ -32,10 +32,10 @@ typedef enum tg_option_type {
 typedef struct tg_option {
     const char *name; /* "kafka.brokers" */
     tg_option_type_t type;
-    size_t offset;         /* of the field in the config struct */
-    const char *fallback;  /* the default, in the same syntax as the file */
-    double min, max;       /* inclusive */
-    const char *help;      /* one sentence */
+    size_t offset;        /* of the field in the config struct */
+    const char *fallback; /* the default, in the same syntax as the file */
+    double min, max;      /* inclusive */
+    const char *help;     /* one sentence */
 } tg_option_t;
 
 /* What a program is: its name ("worker"), one line about it, its options. */
@@ -64,8 +64,8 @@ TG_NODISCARD tg_status_t tg_config_load(const tg_program_t *program, int argc, c
 void tg_config_dispose(const tg_program_t *program, void *config);
 
 /* One parsed line of an INI text. */
-typedef tg_status_t (*tg_config_line_fn)(void *arg, tg_str_t section, tg_str_t name,
-                                         tg_str_t value, unsigned line, tg_error_t *error);
+typedef tg_status_t (*tg_config_line_fn)(void *arg, tg_str_t section, tg_str_t name, tg_str_t value,
+                                         unsigned line, tg_error_t *error);
 
 /* Walks an INI text: [section], name = value, # and ; comments, no continuation lines. Stops at the
  * first bad line or the callback's first failure. Exposed for the fuzz target. */

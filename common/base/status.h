@@ -12,14 +12,14 @@
 #include <assert.h>
 #include <stddef.h>
 
-#define TG_NODISCARD     __attribute__((warn_unused_result))
-#define TG_PRINTF(f, a)  __attribute__((format(printf, f, a)))
-#define TG_ARRAY_LEN(a)  (sizeof(a) / sizeof((a)[0]))
+#define TG_NODISCARD    __attribute__((warn_unused_result))
+#define TG_PRINTF(f, a) __attribute__((format(printf, f, a)))
+#define TG_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
 typedef enum tg_status {
     TG_OK = 0,
-    TG_INVALID,     /* outside input is wrong; the text says where */
-    TG_TOO_LARGE,   /* outside input exceeds a named limit */
+    TG_INVALID,   /* outside input is wrong; the text says where */
+    TG_TOO_LARGE, /* outside input exceeds a named limit */
     TG_NOT_FOUND,
     TG_CONFLICT,    /* the state forbids it: exists already, fenced, mismatch */
     TG_DENIED,      /* not allowed */
@@ -28,7 +28,7 @@ typedef enum tg_status {
     TG_UNAVAILABLE, /* a dependency cannot be reached now */
     TG_CANCELLED,   /* given up by our own side */
     TG_NOMEM,
-    TG_INTERNAL,    /* a dependency answered what it must not */
+    TG_INTERNAL, /* a dependency answered what it must not */
 } tg_status_t;
 
 typedef struct tg_error {

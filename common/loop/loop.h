@@ -1,11 +1,12 @@
-/* One thread's event loop: timers, file descriptors and posts from other threads, over h2o's evloop.
+/* One thread's event loop: timers, file descriptors and posts from other threads, over h2o's
+ * evloop.
  *
  * Why a layer: h2o 2.2.5 has timeouts of fixed lengths only, and hands foreign descriptors a
  * one-shot write interest. Everything in common/ (HTTP, PostgreSQL, Redis, Kafka) waits through
  * these three primitives, so that cancelling and deadlines work one way.
  *
- * Rules: a function that takes a callback never calls it before returning; after a stop or close the
- * callback cannot come. Nothing in a callback may block.
+ * Rules: a function that takes a callback never calls it before returning; after a stop or close
+ * the callback cannot come. Nothing in a callback may block.
  *
  * Threads: all functions belong to the loop's thread, except tg_loop_post and tg_loop_stop. */
 #ifndef TG_LOOP_H
@@ -45,14 +46,15 @@ TG_NODISCARD tg_status_t tg_loop_post(tg_loop_t *loop, tg_loop_fn fn, void *arg)
 
 /* A timer lives in the caller's struct, zeroed before first use. Start again moves it. */
 typedef struct tg_timer {
-    tg_loop_t *loop;   /* NULL while stopped */
-    uint64_t at_ms;    /* monotonic */
+    tg_loop_t *loop; /* NULL while stopped */
+    uint64_t at_ms;  /* monotonic */
     tg_loop_fn fn;
     void *arg;
     size_t heap_index; /* place in the loop's heap */
 } tg_timer_t;
 
-void tg_timer_start(tg_loop_t *loop, tg_timer_t *timer, uint64_t after_ms, tg_loop_fn fn, void *arg);
+void tg_timer_start(tg_loop_t *loop, tg_timer_t *timer, uint64_t after_ms, tg_loop_fn fn,
+                    void *arg);
 void tg_timer_stop(tg_timer_t *timer); /* a stopped or zeroed timer is allowed */
 
 /* Interest in a foreign descriptor (libpq, hiredis, an eventfd). The descriptor is duplicated: the
@@ -64,6 +66,6 @@ typedef void (*tg_watch_fn)(void *arg, unsigned ready); /* ready: TG_WATCH_* bit
 
 tg_watch_t *tg_watch_open(tg_loop_t *loop, int fd, tg_watch_fn fn, void *arg);
 void tg_watch_set(tg_watch_t *watch, unsigned interest); /* TG_WATCH_* bits, 0 pauses */
-void tg_watch_close(tg_watch_t *watch);                  /* NULL is allowed; may be called inside fn */
+void tg_watch_close(tg_watch_t *watch); /* NULL is allowed; may be called inside fn */
 
 #endif

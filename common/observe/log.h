@@ -21,9 +21,10 @@ typedef struct tg_log_field {
     double real;
 } tg_log_field_t;
 
-#define TG_F_STR(n, s) ((tg_log_field_t){.name = (n), .type = TG_FIELD_STR, .text = (s)})
+#define TG_F_STR(n, s)  ((tg_log_field_t){.name = (n), .type = TG_FIELD_STR, .text = (s)})
 #define TG_F_TEXT(n, c) TG_F_STR(n, tg_str_from(c))
-#define TG_F_INT(n, i) ((tg_log_field_t){.name = (n), .type = TG_FIELD_INT, .integer = (int64_t)(i)})
+#define TG_F_INT(n, i)                                                                             \
+    ((tg_log_field_t){.name = (n), .type = TG_FIELD_INT, .integer = (int64_t)(i)})
 #define TG_F_REAL(n, d) ((tg_log_field_t){.name = (n), .type = TG_FIELD_DOUBLE, .real = (d)})
 
 /* Names the service and the lowest level written ("debug", "info", "warn", "error"). */

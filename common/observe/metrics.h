@@ -3,7 +3,8 @@
  * A metric's label values are a closed set written in its row ("result=stored|duplicate"), so its
  * series are an array and no request text ever becomes a label. Each thread adds to its own shard
  * with relaxed atomics of one writer: no lock and no shared cache line per event; a scrape sums the
- * shards. Values that only the scrape knows (queue lengths, lag per partition) come from collectors.
+ * shards. Values that only the scrape knows (queue lengths, lag per partition) come from
+ * collectors.
  *
  * Threads: a shard belongs to one thread; tg_metrics_render may run on any. */
 #ifndef TG_METRICS_H
@@ -25,7 +26,8 @@ typedef struct tg_metric_desc {
 
 /* A service lists its rows once in a .def file as TG_METRIC(id, kind, name, labels, help):
  *   enum { #define TG_METRIC(id, ...) id, ... #include "worker/metrics.def" };
- *   static const tg_metric_desc_t descs[] = { #define TG_METRIC(id, kind, ...) {TG_##kind, __VA_ARGS__}, ... }; */
+ *   static const tg_metric_desc_t descs[] = { #define TG_METRIC(id, kind, ...) {TG_##kind,
+ * __VA_ARGS__}, ... }; */
 
 typedef struct tg_metrics tg_metrics_t;
 typedef struct tg_metrics_shard tg_metrics_shard_t;

@@ -1,5 +1,5 @@
-/* W3C trace context (Trace Context Level 1): the traceparent header, carried from the gateway through
- * HTTP and Kafka headers to the database write.
+/* W3C trace context (Trace Context Level 1): the traceparent header, carried from the gateway
+ * through HTTP and Kafka headers to the database write.
  *
  * Threads: plain values. */
 #ifndef TG_TRACE_H
