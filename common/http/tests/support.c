@@ -1,0 +1,263 @@
+/* Raw loopback sockets and a scripted upstream, blocking, with a receive timeout so that a hanging
+ * test fails by name. */
+#include "common/http/tests/support.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+tg_http_config_t test_config(void)
+{
+    return (tg_http_config_t){
+        .listen = "127.0.0.1:0",
+        .admin_listen = "127.0.0.1:0",
+        .threads = 1,
+        .max_connections = 1000,
+        .max_inflight = 100,
+        .header_timeout_ms = 5000,
+        .idle_timeout_ms = 5000,
+        .write_timeout_ms = 5000,
+        .deadline_ms = 5000,
+        .drain_ms = 4000,
+    };
+}
+
+static struct sockaddr_in loopback(uint16_t port)
+{
+    return (struct sockaddr_in){.sin_family = AF_INET,
+                                .sin_port = htons(port),
+                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+}
+
+static void set_timeout(int fd)
+{
+    struct timeval wait = {.tv_sec = TEST_WAIT_MS / 1000};
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait)), 0);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait)), 0);
+}
+
+int test_connect(uint16_t port)
+{
+    struct sockaddr_in to = loopback(port);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    set_timeout(fd);
+    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+    return fd;
+}
+
+void test_send(int fd, const char *bytes, size_t len)
+{
+    while (len > 0) {
+        ssize_t n = send(fd, bytes, len, MSG_NOSIGNAL);
+        if (n <= 0)
+            return; /* the other side may refuse early: what it said is what counts */
+        bytes += n;
+        len -= (size_t)n;
+    }
+}
+
+void test_say(int fd, const char *text)
+{
+    test_send(fd, text, strlen(text));
+}
+
+char *test_read_all(int fd, bool *out_reset)
+{
+    size_t cap = 1 << 16, len = 0;
+    char *bytes = malloc(cap);
+    assert_non_null(bytes);
+    ssize_t n;
+    while ((n = recv(fd, bytes + len, cap - len - 1, 0)) > 0) {
+        len += (size_t)n;
+        if (cap - len < 2) {
+            cap *= 2;
+            bytes = realloc(bytes, cap);
+            assert_non_null(bytes);
+        }
+    }
+    if (n < 0 && errno != ECONNRESET)
+        fail_msg("no end of the stream: %s", strerror(errno));
+    if (out_reset != NULL)
+        *out_reset = n < 0;
+    bytes[len] = '\0';
+    return bytes;
+}
+
+char *test_read_answer(int fd, bool head)
+{
+    size_t cap = 1 << 20, len = 0, want = SIZE_MAX;
+    char *bytes = calloc(1, cap);
+    assert_non_null(bytes);
+    while (len < want) {
+        ssize_t n = recv(fd, bytes + len, want == SIZE_MAX ? 1 : want - len, 0);
+        if (n <= 0)
+            fail_msg("no whole answer: %s; so far: %s", n == 0 ? "closed" : strerror(errno), bytes);
+        len += (size_t)n;
+        assert_true(len < cap - 1);
+        if (want == SIZE_MAX && len >= 4 && memcmp(bytes + len - 4, "\r\n\r\n", 4) == 0) {
+            const char *length = strcasestr(bytes, "content-length: ");
+            want = len + (length == NULL || head ? 0 : strtoul(length + 16, NULL, 10));
+            assert_true(want < cap);
+        }
+    }
+    return bytes;
+}
+
+char *test_exchange(uint16_t port, const char *text)
+{
+    int fd = test_connect(port);
+    test_say(fd, text);
+    char *answer = test_read_all(fd, NULL);
+    close(fd);
+    return answer;
+}
+
+int test_code(const char *answer)
+{
+    return strncmp(answer, "HTTP/1.1 ", 9) == 0 ? atoi(answer + 9) : 0;
+}
+
+void test_assert_has(const char *answer, const char *part)
+{
+    if (strcasestr(answer, part) == NULL)
+        fail_msg("\"%s\" is not in: %s", part, answer);
+}
+
+bool test_is_closed(int fd)
+{
+    char sink[4096];
+    ssize_t n;
+    while ((n = recv(fd, sink, sizeof(sink), 0)) > 0)
+        ;
+    return n == 0 || errno == ECONNRESET;
+}
+
+static int listen_free(uint16_t *out_port)
+{
+    struct sockaddr_in where = loopback(0);
+    socklen_t len = sizeof(where);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&where, len), 0);
+    assert_int_equal(listen(fd, 16), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&where, &len), 0);
+    *out_port = ntohs(where.sin_port);
+    return fd;
+}
+
+uint16_t test_free_port(void)
+{
+    uint16_t port = 0;
+    close(listen_free(&port));
+    return port;
+}
+
+/* --- the scripted upstream --- */
+
+struct test_upstream {
+    const char *const *script;
+    int listen_fd;
+    uint16_t port;
+    pthread_t thread;
+    _Atomic unsigned requests, connections;
+    char last[65536];
+};
+
+/* Reads one request; false when the peer has closed. */
+static bool read_request(test_upstream_t *upstream, int fd)
+{
+    size_t len = 0, want = SIZE_MAX;
+    while (len < want) {
+        ssize_t n = recv(fd, upstream->last + len, want == SIZE_MAX ? 1 : want - len, 0);
+        if (n <= 0)
+            return false;
+        len += (size_t)n;
+        upstream->last[len] = '\0';
+        if (want == SIZE_MAX && len >= 4 && memcmp(upstream->last + len - 4, "\r\n\r\n", 4) == 0) {
+            const char *length = strcasestr(upstream->last, "content-length: ");
+            want = len + (length == NULL ? 0 : strtoul(length + 16, NULL, 10));
+        }
+        if (len >= sizeof(upstream->last) - 1)
+            abort();
+    }
+    atomic_fetch_add(&upstream->requests, 1);
+    return true;
+}
+
+/* Plays until the connection ends; returns where the script stands. */
+static const char *const *play(test_upstream_t *upstream, int fd, const char *const *at)
+{
+    while (*at != NULL && read_request(upstream, fd)) {
+        const char *line = *at++;
+        if (line == TEST_CLOSE)
+            return at;
+        if (line == TEST_SILENT) {
+            (void)test_is_closed(fd);
+            return at;
+        }
+        test_say(fd, line);
+        if (*at == TEST_CLOSE)
+            return at + 1;
+    }
+    return at;
+}
+
+static void *upstream_main(void *arg)
+{
+    test_upstream_t *upstream = arg;
+    const char *const *at = upstream->script;
+    while (*at != NULL) {
+        int fd = accept(upstream->listen_fd, NULL, NULL);
+        if (fd < 0)
+            return NULL;
+        atomic_fetch_add(&upstream->connections, 1);
+        at = play(upstream, fd, at);
+        close(fd);
+    }
+    return NULL;
+}
+
+test_upstream_t *test_upstream_start(const char *const *script)
+{
+    test_upstream_t *upstream = calloc(1, sizeof(*upstream));
+    assert_non_null(upstream);
+    upstream->script = script;
+    upstream->listen_fd = listen_free(&upstream->port);
+    assert_int_equal(pthread_create(&upstream->thread, NULL, upstream_main, upstream), 0);
+    return upstream;
+}
+
+uint16_t test_upstream_port(const test_upstream_t *upstream)
+{
+    return upstream->port;
+}
+
+unsigned test_upstream_requests(const test_upstream_t *upstream)
+{
+    return atomic_load(&upstream->requests);
+}
+
+unsigned test_upstream_connections(const test_upstream_t *upstream)
+{
+    return atomic_load(&upstream->connections);
+}
+
+const char *test_upstream_last(const test_upstream_t *upstream)
+{
+    return upstream->last;
+}
+
+void test_upstream_stop(test_upstream_t *upstream)
+{
+    (void)shutdown(upstream->listen_fd, SHUT_RDWR);
+    pthread_join(upstream->thread, NULL);
+    close(upstream->listen_fd);
+    free(upstream);
+}
