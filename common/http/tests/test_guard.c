@@ -1,0 +1,292 @@
+/* The guard in force: malformed requests over a real socket to a real server, each of which h2o
+ * alone would have accepted or answered in its own words. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/http/guard.h"
+#include "common/http/tests/support.h"
+
+static tg_http_server_t *server;
+static unsigned handled;
+
+static void on_any(tg_http_req_t *req, void *thread_ctx)
+{
+    (void)thread_ctx;
+    __atomic_fetch_add(&handled, 1, __ATOMIC_RELAXED);
+    tg_http_reply(req, 200, "text/plain", tg_http_body(req));
+}
+
+static const tg_http_route_t routes[] = {
+    {.method = "GET", .path = "/a", .handler = on_any},
+    {.method = "POST", .path = "/a", .handler = on_any, .max_body = 1000},
+};
+
+#define H "Host: a\r\n"
+
+static void check_all(const char *const *cases, size_t count, int code)
+{
+    unsigned before = __atomic_load_n(&handled, __ATOMIC_RELAXED);
+    for (size_t i = 0; i < count; i++) {
+        char *answer = test_exchange(tg_http_server_port(server), cases[i]);
+        if (test_code(answer) != code)
+            fail_msg("wanted %d for:\n%s\ngot:\n%s", code, cases[i], answer);
+        test_assert_has(answer, "connection: close");
+        test_assert_has(answer, "{\"error\":{\"code\":\"");
+        free(answer);
+    }
+    assert_int_equal(__atomic_load_n(&handled, __ATOMIC_RELAXED), before);
+}
+
+static void framing_that_two_servers_read_differently_is_refused(void **state)
+{
+    (void)state;
+    static const char *const cases[] = {
+        "POST /a HTTP/1.1\r\n" H "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "POST /a HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
+        "POST /a HTTP/1.1\r\n" H "Content-Length: 1\r\nContent-Length: 2\r\n\r\nxx",
+        "POST /a HTTP/1.1\r\n" H "Content-Length: 1\r\nContent-Length: 1\r\n\r\nx",
+        "POST /a HTTP/1.1\r\n" H "Content-Length: 1,1\r\n\r\nx",
+        "POST /a HTTP/1.1\r\n" H "Content-Length: +1\r\n\r\nx",
+        "POST /a HTTP/1.1\r\n" H "Content-Length: -1\r\n\r\nx",
+        "POST /a HTTP/1.1\r\n" H "Content-Length: 1 2\r\n\r\nx",
+        "POST /a HTTP/1.1\r\n" H "Content-Length:\r\n\r\nx",
+        "POST /a HTTP/1.1\r\n" H "Content-Length: 0x1\r\n\r\nx",
+        "POST /a HTTP/1.1\r\n" H "Content-Length: 99999999999999999999\r\n\r\nx",
+        "POST /a HTTP/1.1\r\n" H "Transfer-Encoding: gzip\r\n\r\n",
+        "POST /a HTTP/1.1\r\n" H "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        "POST /a HTTP/1.1\r\n" H "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+        "POST /a HTTP/1.1\r\n" H "Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+        "POST /a HTTP/1.1\r\n" H "Transfer-Encoding: \"chunked\"\r\n\r\n0\r\n\r\n",
+        "POST /a HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "POST /a HTTP/1.0\r\n" H "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "POST /a HTTP/1.1\r\n" H "Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+        "POST /a HTTP/1.1\r\n" H "Transfer-Encoding:\x0b"
+        "chunked\r\n\r\n0\r\n\r\n",
+        "POST /a HTTP/1.1\r\n" H "Transfer-Encoding\r\n : chunked\r\n\r\n0\r\n\r\n",
+        "POST /a HTTP/1.1\r\n" H "Content-Length : 1\r\n\r\nx",
+        "POST /a HTTP/1.1\r\n" H "Content-Length\t: 1\r\n\r\nx",
+    };
+    check_all(cases, TG_ARRAY_LEN(cases), 400);
+}
+
+static void chunks_that_are_not_well_formed_are_refused(void **state)
+{
+    (void)state;
+#define C "POST /a HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n"
+    static const char *const cases[] = {
+        C "g\r\n\r\n0\r\n\r\n",
+        C "\r\n\r\n",
+        C "1 \r\nx\r\n0\r\n\r\n",
+        C " 1\r\nx\r\n0\r\n\r\n",
+        C "0x1\r\nx\r\n0\r\n\r\n",
+        C "+1\r\nx\r\n0\r\n\r\n",
+        C "-1\r\nx\r\n0\r\n\r\n",
+        C "1\nx\n0\n\n",
+        C "1\r\nx\n0\r\n\r\n",
+        C "1\r\nxx\r\n0\r\n\r\n",
+        C "1\r\nx\r\r\n0\r\n\r\n",
+        C "2\r\nx\r\n0\r\n\r\nyyyy",
+        C "1;a\nb\r\nx\r\n0\r\n\r\n",
+        C "ffffffffffffffff\r\nx\r\n0\r\n\r\n",
+        C "10000000000000001\r\nx\r\n0\r\n\r\n",
+        C "0\r\nbad trailer\r\n\r\n",
+        C "0\r\n: nameless\r\n\r\n",
+        C "0\r\na: b\n\r\n",
+    };
+    check_all(cases, TG_ARRAY_LEN(cases), 400);
+}
+
+static void malformed_heads_are_refused(void **state)
+{
+    (void)state;
+    static const char *const cases[] = {
+        "GET /a HTTP/1.1\r\n\r\n",
+        "GET /a HTTP/1.1\r\n" H H "\r\n",
+        "GET /a HTTP/1.1\r\nHost: a\r\nhost: b\r\n\r\n",
+        "GET /a HTTP/1.1\r\nHost: a b\r\n\r\n",
+        "GET /a HTTP/1.1\r\nHost: a/b\r\n\r\n",
+        "GET /a HTTP/1.1\r\nHost: u@a\r\n\r\n",
+        "GET /a HTTP/1.1\r\nHost:\r\n\r\n",
+        "GET /a HTTP/1.0\r\n" H H "\r\n",
+        "GET /a HTTP/1.1\n" H "\r\n",
+        "GET /a HTTP/1.1\r\nHost: a\n\r\n",
+        "GET /a HTTP/1.1\r\n" H "\n",
+        "\nGET /a HTTP/1.1\r\n" H "\r\n",
+        "GET /a HTTP/1.1\r\n" H "X: a\r\n b\r\n\r\n",
+        "GET /a HTTP/1.1\r\n" H "X: a\r\n\tb\r\n\r\n",
+        "GET /a HTTP/1.1\r\n " H "\r\n",
+        "GET /a HTTP/1.1\r\n" H "X : a\r\n\r\n",
+        "GET /a HTTP/1.1\r\n" H "X\r\n\r\n",
+        "GET /a HTTP/1.1\r\n" H ": a\r\n\r\n",
+        "GET /a HTTP/1.1\r\n" H "X(y: a\r\n\r\n",
+        "GET /a HTTP/1.1\r\n" H "X: a\rb\r\n\r\n",
+        "GET /a HTTP/1.1\r\n" H "X: a\x01\r\n\r\n",
+        "GET /a HTTP/1.1\r\n" H "X: a\x7f\r\n\r\n",
+        "GET  /a HTTP/1.1\r\n" H "\r\n",
+        "GET /a  HTTP/1.1\r\n" H "\r\n",
+        "GET /a\tHTTP/1.1\r\n" H "\r\n",
+        " GET /a HTTP/1.1\r\n" H "\r\n",
+        "GET /a HTTP/1.1 \r\n" H "\r\n",
+        "GET /a http/1.1\r\n" H "\r\n",
+        "GET /a HTTP/2.0\r\n" H "\r\n",
+        "GET /a HTTP/1,1\r\n" H "\r\n",
+        "GET /a HTTP/1.11\r\n" H "\r\n",
+        "GET /a HTTP/11.1\r\n" H "\r\n",
+        "GET /a\r\n" H "\r\n",
+        "GET a HTTP/1.1\r\n" H "\r\n",
+        "GET /a#b HTTP/1.1\r\n" H "\r\n",
+        "GET /a%zz HTTP/1.1\r\n" H "\r\n",
+        "GET /a%0 HTTP/1.1\r\n" H "\r\n",
+        "GET /a%00 HTTP/1.1\r\n" H "\r\n",
+        "GET /a\\b HTTP/1.1\r\n" H "\r\n",
+        "GET /\xc3\xa4 HTTP/1.1\r\n" H "\r\n",
+        "GET * HTTP/1.1\r\n" H "\r\n",
+        "GET ftp://a/a HTTP/1.1\r\n" H "\r\n",
+        "CONNECT a:443 HTTP/1.1\r\n" H "\r\n",
+        "G(T /a HTTP/1.1\r\n" H "\r\n",
+        "(refused) /a HTTP/1.1\r\n" H "\r\n",
+        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA /a HTTP/1.1\r\n" H "\r\n",
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        "\x16\x03\x01\x02\x01\x01\x01\xfc\x03\x03",
+        "quit\r\n",
+    };
+    check_all(cases, TG_ARRAY_LEN(cases), 400);
+    static const char *const versions[] = {"GET /a HTTP/1.2\r\n" H "\r\n"};
+    check_all(versions, 1, 505);
+}
+
+static void dot_segments_do_not_reach_a_handler(void **state)
+{
+    (void)state;
+    static const char *const targets[] = {"/b/../a", "/b/%2e%2e/a", "/./a", "/%2E/a", "/a/.."};
+    for (size_t i = 0; i < TG_ARRAY_LEN(targets); i++) {
+        char request[128];
+        (void)snprintf(request, sizeof(request),
+                       "GET %s HTTP/1.1\r\n" H "Connection: close\r\n\r\n", targets[i]);
+        char *answer = test_exchange(tg_http_server_port(server), request);
+        assert_int_equal(test_code(answer), 400);
+        test_assert_has(answer, "bad_path");
+        free(answer);
+    }
+}
+
+static void heads_above_32_KiB_and_100_headers_are_refused(void **state)
+{
+    (void)state;
+    char *request = calloc(1, 300000);
+    assert_non_null(request);
+    static const size_t sizes[] = {33000, 200000};
+    for (size_t i = 0; i < TG_ARRAY_LEN(sizes); i++) {
+        size_t used = (size_t)sprintf(request, "GET /a HTTP/1.1\r\n" H "X: ");
+        memset(request + used, 'x', sizes[i]);
+        memcpy(request + used + sizes[i], "\r\n\r\n", 5);
+        const char *one = request;
+        check_all(&one, 1, 431);
+    }
+    size_t used = (size_t)sprintf(request, "GET /a HTTP/1.1\r\n" H);
+    for (unsigned i = 0; i < 100; i++)
+        used += (size_t)sprintf(request + used, "X%u: a\r\n", i);
+    memcpy(request + used, "\r\n", 3);
+    const char *one = request;
+    check_all(&one, 1, 400);
+    free(request);
+}
+
+static void well_formed_requests_pass(void **state)
+{
+    (void)state;
+    static const char *const cases[] = {
+        "GET /a HTTP/1.1\r\n" H "Connection: close\r\n\r\n",
+        "GET /a HTTP/1.0\r\n\r\n",
+        "GET /a HTTP/1.0\r\n" H "\r\n",
+        "\r\nGET /a HTTP/1.1\r\n" H "Connection: close\r\n\r\n",
+        "GET /%61?x=%20+&y HTTP/1.1\r\nhOST:a:80 \r\nConnection: close\r\n\r\n",
+        "GET http://other/a HTTP/1.1\r\n" H "Connection: close\r\n\r\n",
+        "GET /a HTTP/1.1\r\nHost: [::1]:80\r\nX:\r\nY: \xc3\xa4 b\t\r\nConnection: close\r\n\r\n",
+        "POST /a HTTP/1.1\r\n" H "Content-Length: 3 \r\nConnection: close\r\n\r\nabc",
+        "POST /a HTTP/1.1\r\n" H "Transfer-Encoding: Chunked\r\nConnection: close\r\n\r\n"
+        "2;x=\"y\"\r\nab\r\n01\r\nc\r\n0\r\nTrailer: t\r\n\r\n",
+    };
+    for (size_t i = 0; i < TG_ARRAY_LEN(cases); i++) {
+        char *answer = test_exchange(tg_http_server_port(server), cases[i]);
+        if (test_code(answer) != 200)
+            fail_msg("refused:\n%s\n%s", cases[i], answer);
+        if (strncmp(cases[i], "POST", 4) == 0)
+            test_assert_has(answer, "\r\n\r\nabc");
+        free(answer);
+    }
+}
+
+static void a_request_in_single_bytes_is_the_same(void **state)
+{
+    (void)state;
+    static const char *const cases[] = {
+        "POST /a HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+        "2\r\nab\r\n1\r\nc\r\n0\r\n\r\n",
+        "POST /a HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n2 \r\nab\r\n0\r\n\r\n",
+    };
+    for (size_t i = 0; i < TG_ARRAY_LEN(cases); i++) {
+        int fd = test_connect(tg_http_server_port(server));
+        for (const char *at = cases[i]; *at != '\0'; at++)
+            test_send(fd, at, 1);
+        char *answer = test_read_all(fd, NULL);
+        assert_int_equal(test_code(answer), i == 0 ? 200 : 400);
+        close(fd);
+        free(answer);
+    }
+}
+
+static void the_check_says_that_it_is_in_force_and_refusals_are_counted(void **state)
+{
+    (void)state;
+    tg_error_t error;
+    assert_int_equal(tg_http_guard_check(&error), TG_OK);
+    uint64_t before = tg_http_guard_refused();
+    free(test_exchange(tg_http_server_port(server), "GET /a HTTP/1.1\r\n\r\n"));
+    assert_int_equal(tg_http_guard_refused(), before + 1);
+    char *metrics = test_exchange(tg_http_server_admin_port(server),
+                                  "GET /metrics HTTP/1.1\r\n" H "Connection: close\r\n\r\n");
+    char line[64];
+    (void)snprintf(line, sizeof(line), "tidegate_http_refused_total %llu\n",
+                   (unsigned long long)(before + 1));
+    test_assert_has(metrics, line);
+    free(metrics);
+}
+
+static int open_server(void **state)
+{
+    (void)state;
+    static tg_http_config_t config;
+    static tg_http_service_t service;
+    config = test_config();
+    service = (tg_http_service_t){.name = "guarded",
+                                  .config = &config,
+                                  .routes = routes,
+                                  .route_count = TG_ARRAY_LEN(routes)};
+    tg_error_t error;
+    return tg_http_server_open(&service, &server, &error) != TG_OK;
+}
+
+static int close_server(void **state)
+{
+    (void)state;
+    tg_http_server_close(server);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(framing_that_two_servers_read_differently_is_refused),
+        cmocka_unit_test(chunks_that_are_not_well_formed_are_refused),
+        cmocka_unit_test(malformed_heads_are_refused),
+        cmocka_unit_test(dot_segments_do_not_reach_a_handler),
+        cmocka_unit_test(heads_above_32_KiB_and_100_headers_are_refused),
+        cmocka_unit_test(well_formed_requests_pass),
+        cmocka_unit_test(a_request_in_single_bytes_is_the_same),
+        cmocka_unit_test(the_check_says_that_it_is_in_force_and_refusals_are_counted),
+    };
+    return cmocka_run_group_tests(tests, open_server, close_server);
+}
