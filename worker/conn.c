@@ -100,6 +100,16 @@ static bool wait_socket(const tg_conn_t *conn, short events, uint64_t deadline_m
     }
 }
 
+void tg_conn_check(tg_conn_t *conn)
+{
+    if (conn->pg == NULL)
+        return;
+    struct pollfd fd = {.fd = PQsocket(conn->pg), .events = POLLIN};
+    if (poll(&fd, 1, 0) > 0 &&
+        (PQconsumeInput(conn->pg) == 0 || PQstatus(conn->pg) != CONNECTION_OK))
+        (void)lost(conn, "the server has closed the connection");
+}
+
 static tg_status_t connect_to_server(tg_conn_t *conn)
 {
     const char *keywords[] = {"dbname", "application_name", "options", NULL};

@@ -43,6 +43,9 @@ void tg_conn_destroy(tg_conn_t *conn); /* NULL is allowed */
 /* Connects if there is no connection; *out_fresh tells whether it is a new one. */
 TG_NODISCARD tg_status_t tg_conn_connect(tg_conn_t *conn, bool *out_fresh);
 bool tg_conn_connected(const tg_conn_t *conn);
+
+/* Looks, without waiting, whether the server has ended an idle connection, and drops it then. */
+void tg_conn_check(tg_conn_t *conn);
 void tg_conn_disconnect(tg_conn_t *conn);
 
 /* Queues a prepared statement; results come in binary format. An empty ptr is NULL in SQL. */

@@ -1,0 +1,257 @@
+/* A loop of rounds. The producer lives on this thread's event loop; the database calls block it,
+ * which delays nothing but this thread's own work. */
+#include "worker/maintenance.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/base/time.h"
+#include "common/observe/log.h"
+#include "worker/outbox.h"
+#include "worker/pgarray.h"
+#include "worker/sql.h"
+
+#define LEASE_SECONDS  30.0
+#define DAYS_AHEAD     3 /* today and two more */
+#define REFRESH_LIMIT  100
+#define REFRESH_ROUNDS 10 /* then the next round goes on: the lease must be renewed */
+#define PURGE_LIMIT    10000
+#define DELIVERY_MS    3000 /* below TG_OUTBOX_WAIT_MS */
+#define TURN_MS        200
+#define FLUSH_MS       1000
+#define CONFLICT_TRIES 3
+
+_Static_assert(DELIVERY_MS < TG_OUTBOX_WAIT_MS, "a round must end before the server ends it");
+
+struct tg_maintenance {
+    const tg_worker_config_t *config;
+    tg_metrics_t *metrics;
+    tg_metrics_shard_t *shard;
+    char owner[96];
+    pthread_t id;
+    bool running;
+    atomic_bool stopping, woken;
+    tg_conn_t *conn;
+    tg_loop_t *loop; /* the thread's */
+    tg_producer_t *producer;
+    uint64_t round_at_ms;
+};
+
+static void note(tg_maintenance_t *m, unsigned task, tg_status_t status)
+{
+    tg_metric_add(m->shard, WK_MAINTENANCE, task * 2 + (status == TG_OK ? 0 : 1), 1);
+    if (status != TG_OK)
+        tg_log_warn("maintenance_failed", TG_F_INT("task", task),
+                    TG_F_TEXT("sqlstate", tg_conn_sqlstate(m->conn)),
+                    TG_F_TEXT("text", tg_conn_message(m->conn)));
+}
+
+static bool hold_lease(tg_maintenance_t *m)
+{
+    PGresult *result = NULL;
+    char seconds[8];
+    double length = LEASE_SECONDS;
+    int64_t bits = 0;
+
+    memcpy(&bits, &length, sizeof(bits));
+    tg_pg_put_int8(seconds, bits);
+    const tg_str_t params[] = {TG_STR("maintenance"), tg_str_from(m->owner), {seconds, 8}};
+    if (tg_conn_query(m->conn, TG_SQL_LEASE, params, &result) != TG_OK)
+        return false;
+    bool held = PQntuples(result) == 1;
+    PQclear(result);
+    return held;
+}
+
+static void make_days(tg_maintenance_t *m)
+{
+    tg_pgarray_t days;
+    tg_str_t bytes = {0};
+    int64_t now = tg_time_now();
+
+    tg_pgarray_init(&days, TG_PG_DATE, 4096);
+    for (int i = 0; i < DAYS_AHEAD; i++)
+        tg_pgarray_date(&days, now + i * TG_US_PER_DAY);
+    tg_status_t status = tg_pgarray_finish(&days, &bytes);
+    if (status == TG_OK)
+        status = tg_conn_query(m->conn, TG_SQL_ENSURE_DAYS, &bytes, NULL);
+    tg_pgarray_dispose(&days);
+    note(m, WK_TASK_DAYS, status);
+}
+
+/* One call of a refresh function in its own REPEATABLE READ transaction; how many it rolled up. */
+static tg_status_t refresh_once(tg_maintenance_t *m, enum tg_sql statement, int32_t *out_done)
+{
+    PGresult *result = NULL;
+    char limit[4];
+
+    tg_pg_put_int4(limit, REFRESH_LIMIT);
+    const tg_str_t params = {limit, sizeof(limit)};
+    tg_status_t status = tg_conn_send_text(m->conn, "BEGIN ISOLATION LEVEL REPEATABLE READ");
+    if (status == TG_OK)
+        status = tg_conn_send(m->conn, statement, &params);
+    if (status == TG_OK)
+        status = tg_conn_flush(m->conn);
+    if (status == TG_OK)
+        status = tg_conn_expect(m->conn);
+    if (status == TG_OK)
+        status = tg_conn_result(m->conn, &result);
+    if (status == TG_OK)
+        status = tg_conn_send_text(m->conn, "COMMIT");
+    if (status == TG_OK)
+        status = tg_conn_flush(m->conn);
+    if (status == TG_OK)
+        status = tg_conn_expect(m->conn);
+    if (status == TG_OK)
+        *out_done = tg_conn_int4(result, 0, 0);
+    PQclear(result);
+    tg_conn_settle(m->conn);
+    return status;
+}
+
+static void refresh(tg_maintenance_t *m, enum tg_sql statement, unsigned task)
+{
+    tg_status_t status = TG_OK;
+    int32_t done = REFRESH_LIMIT;
+    unsigned conflicts = 0;
+
+    for (unsigned i = 0; i < REFRESH_ROUNDS && done >= REFRESH_LIMIT; i++) {
+        status = refresh_once(m, statement, &done);
+        if (status == TG_CONFLICT && conflicts++ < CONFLICT_TRIES)
+            continue;
+        if (status != TG_OK)
+            break;
+    }
+    note(m, task, status);
+}
+
+static void purge_times(tg_maintenance_t *m)
+{
+    char limit[8];
+    tg_pg_put_int8(limit, PURGE_LIMIT);
+    const tg_str_t params = {limit, sizeof(limit)};
+    note(m, WK_TASK_PURGE, tg_conn_query(m->conn, TG_SQL_PURGE_TIMES, &params, NULL));
+}
+
+static void publish(tg_maintenance_t *m)
+{
+    const tg_outbox_t outbox = {.conn = m->conn,
+                                .loop = m->loop,
+                                .producer = m->producer,
+                                .topic = m->config->kafka_dead_topic};
+    tg_outbox_result_t result = {0};
+
+    do {
+        if (tg_outbox_round(&outbox, &result) != TG_OK) {
+            tg_log_warn("dead_letters_not_sent", TG_F_TEXT("sqlstate", tg_conn_sqlstate(m->conn)),
+                        TG_F_TEXT("text", tg_conn_message(m->conn)));
+            return;
+        }
+        tg_metric_add(m->shard, WK_PUBLISHED, 0, result.sent);
+        tg_metric_add(m->shard, WK_PUBLISHED, 1, result.found - result.sent);
+    } while (result.sent == TG_OUTBOX_ROUND && !atomic_load(&m->stopping));
+    if (result.sent < result.found)
+        tg_log_warn("dead_letters_not_sent", TG_F_INT("count", result.found - result.sent),
+                    TG_F_TEXT("action", "sent again in the next round"));
+}
+
+static void round_of_work(tg_maintenance_t *m)
+{
+    bool fresh = false;
+
+    tg_conn_check(m->conn);
+    if (tg_conn_connect(m->conn, &fresh) != TG_OK)
+        return; /* the worker threads say it */
+    publish(m);
+    if (!hold_lease(m))
+        return;
+    make_days(m);
+    refresh(m, TG_SQL_HOURS_REFRESH, WK_TASK_HOURS);
+    refresh(m, TG_SQL_DAYS_REFRESH, WK_TASK_DAY_ROLLUP);
+    purge_times(m);
+}
+
+static void *run(void *arg)
+{
+    tg_maintenance_t *m = arg;
+    tg_error_t error = {0};
+    char name[64];
+
+    m->shard = tg_metrics_shard(m->metrics);
+    assert(m->shard != NULL);
+    m->loop = tg_loop_create();
+    assert(m->loop != NULL);
+    snprintf(name, sizeof(name), "tidegate-worker-dlq-%ld", (long)getpid());
+    const tg_producer_config_t producer = {.brokers = m->config->kafka_brokers,
+                                           .client_id = name,
+                                           .linger_ms = 5,
+                                           .max_inflight_bytes = 64 << 20,
+                                           .max_inflight_records = 2 * TG_OUTBOX_ROUND,
+                                           .delivery_timeout_ms = DELIVERY_MS,
+                                           .unavailable_ms = 1000,
+                                           .extra = m->config->kafka_extra};
+    if (tg_producer_open(m->loop, &producer, &m->producer, &error) != TG_OK) {
+        tg_log_error("producer_failed", TG_F_TEXT("text", error.text));
+        abort(); /* the same properties made the consumers: it cannot be the configuration alone */
+    }
+    while (!atomic_load(&m->stopping)) {
+        uint64_t now = tg_time_mono_ms();
+        if (now >= m->round_at_ms || atomic_exchange(&m->woken, false)) {
+            m->round_at_ms = now + m->config->maintenance_interval_ms;
+            round_of_work(m);
+        }
+        tg_loop_turn(m->loop, TURN_MS);
+    }
+    tg_producer_close(m->producer, FLUSH_MS);
+    tg_loop_destroy(m->loop);
+    return NULL;
+}
+
+tg_status_t tg_maintenance_open(const tg_worker_config_t *config, tg_metrics_t *metrics,
+                                tg_maintenance_t **out_maintenance, tg_error_t *error)
+{
+    assert(config != NULL);
+    tg_maintenance_t *m = calloc(1, sizeof(*m));
+    if (m == NULL)
+        return tg_error_set(error, TG_NOMEM, "out of memory");
+    m->config = config;
+    m->metrics = metrics;
+    char host[64] = "";
+    if (gethostname(host, sizeof(host) - 1) != 0)
+        strcpy(host, "unknown");
+    snprintf(m->owner, sizeof(m->owner), "worker-%s-%ld", host, (long)getpid());
+    const tg_conn_config_t conn = {.dsn = config->pg_dsn,
+                                   .name = "tidegate-worker-maintenance",
+                                   .statements = tg_sql_statements,
+                                   .statement_count = TG_SQL_COUNT,
+                                   .connect_timeout_ms = config->pg_connect_ms,
+                                   .wait_ms = config->pg_answer_ms};
+    m->conn = tg_conn_create(&conn);
+    if (m->conn == NULL || pthread_create(&m->id, NULL, run, m) != 0) {
+        tg_maintenance_close(m);
+        return tg_error_set(error, TG_NOMEM, "cannot start the maintenance thread");
+    }
+    m->running = true;
+    *out_maintenance = m;
+    return TG_OK;
+}
+
+void tg_maintenance_wake(tg_maintenance_t *maintenance)
+{
+    atomic_store(&maintenance->woken, true);
+}
+
+void tg_maintenance_close(tg_maintenance_t *maintenance)
+{
+    if (maintenance == NULL)
+        return;
+    atomic_store(&maintenance->stopping, true);
+    if (maintenance->running)
+        pthread_join(maintenance->id, NULL);
+    tg_conn_destroy(maintenance->conn);
+    free(maintenance);
+}
