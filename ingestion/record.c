@@ -1,0 +1,188 @@
+/* The steps from JSON to a Kafka record. */
+#include "ingestion/record.h"
+
+#include "common/event/wire.h"
+#include "ingestion/metrics.h"
+#include "ingestion/results.h"
+
+/* tg-tenant, tg-type and their values aside: names, fixed values and the trace of wire.h. */
+#define HEADER_BYTES 210
+
+/* The types whose events have a topic of their own. All others share one, because a tenant must not
+ * be able to make topics. */
+static const struct topic {
+    tg_str_t type;
+    const char *topic;
+} topics[] = {
+    {{"order", 5}, "events.order"},     {{"session", 7}, "events.session"},
+    {{"stream", 6}, "events.stream"},   {{"signal", 6}, "events.signal"},
+    {{"reading", 7}, "events.reading"}, {{"activity", 8}, "events.activity"},
+};
+
+static const char *topic_of(tg_str_t type)
+{
+    for (size_t i = 0; i < TG_ARRAY_LEN(topics); i++) {
+        if (tg_str_eq(topics[i].type, type))
+            return topics[i].topic;
+    }
+    return "events.custom";
+}
+
+/* --- the request's head --- */
+
+static bool key_is_sane(tg_str_t key)
+{
+    return key.len <= TG_RECORD_KEY_MAX && tg_str_is_utf8(key) &&
+           (key.len == 0 || memchr(key.ptr, '\0', key.len) == NULL);
+}
+
+tg_status_t tg_record_rules(const tg_ingestion_thread_t *thread, tg_http_req_t *req,
+                            tg_event_rules_t *out_rules)
+{
+    tg_str_t tenant = tg_http_tenant(req);
+    tg_str_t key = tg_http_header(req, "idempotency-key");
+    if (!tg_event_tenant_ok(tenant)) {
+        tg_http_fail(req, 400, "invalid_tenant", TG_STR("X-Tidegate-Tenant"),
+                     "The gateway named no tenant.");
+        return TG_INVALID;
+    }
+    if (!key_is_sane(key)) {
+        tg_http_fail(req, 400, "invalid_header", TG_STR("Idempotency-Key"),
+                     "Idempotency-Key must be at most %d bytes of UTF-8; %zu came.",
+                     TG_RECORD_KEY_MAX, key.len);
+        return TG_INVALID;
+    }
+    *out_rules = (tg_event_rules_t){
+        .tenant = tenant,
+        .now = tg_time_now(),
+        .max_ahead_us = (int64_t)thread->config->max_ahead_ms * TG_US_PER_MS,
+        .horizon_us = (int64_t)thread->config->horizon_ms * TG_US_PER_MS,
+        .clamp_ahead = thread->config->clamp_ahead,
+        .idempotency_key = key,
+    };
+    return TG_OK;
+}
+
+/* The media type without parameters and white space behind it. */
+static tg_str_t bare_type(tg_str_t value)
+{
+    const char *semicolon = value.len == 0 ? NULL : memchr(value.ptr, ';', value.len);
+    size_t len = semicolon == NULL ? value.len : (size_t)(semicolon - value.ptr);
+    while (len > 0 && (value.ptr[len - 1] == ' ' || value.ptr[len - 1] == '\t'))
+        len--;
+    return (tg_str_t){value.ptr, len};
+}
+
+bool tg_record_media_type(tg_http_req_t *req, const char *const *allowed, size_t *out_index)
+{
+    tg_str_t given = bare_type(tg_http_header(req, "content-type"));
+    tg_str_t coding = tg_http_header(req, "content-encoding");
+    if (coding.len > 0 && !tg_str_eq(coding, TG_STR("identity"))) {
+        tg_http_fail(req, 415, "unsupported_encoding", TG_STR("Content-Encoding"),
+                     "The body must be sent without Content-Encoding.");
+        return false;
+    }
+    for (size_t i = 0; allowed[i] != NULL; i++) {
+        if (given.len == strlen(allowed[i]) && strncasecmp(given.ptr, allowed[i], given.len) == 0) {
+            *out_index = i;
+            return true;
+        }
+    }
+    tg_http_fail(req, 415, "unsupported_media_type", TG_STR("Content-Type"),
+                 "Content-Type must be %s%s%s; %s%.*s came.", allowed[0],
+                 allowed[1] == NULL ? "" : " or ", allowed[1] == NULL ? "" : allowed[1],
+                 given.len == 0 ? "none" : "", (int)(given.len < 100 ? given.len : 100),
+                 given.len == 0 ? "" : given.ptr);
+    return false;
+}
+
+/* --- the event --- */
+
+static tg_status_t refuse(tg_event_error_t *error, tg_status_t status, const char *code,
+                          const char *message)
+{
+    error->code = code;
+    error->field[0] = '\0';
+    size_t len = strnlen(message, sizeof(error->message) - 1);
+    memcpy(error->message, message, len);
+    error->message[len] = '\0';
+    return status;
+}
+
+tg_status_t tg_record_parse(tg_ingestion_thread_t *thread, tg_str_t text,
+                            const tg_json_node_t **out_nodes, tg_event_error_t *error)
+{
+    tg_error_t reason;
+    size_t count = 0;
+    if (text.len > thread->config->event_max_bytes) {
+        (void)tg_error_set(&reason, TG_TOO_LARGE, "An event may have at most %llu bytes; %zu came.",
+                           (unsigned long long)thread->config->event_max_bytes, text.len);
+        return refuse(error, TG_TOO_LARGE, "too_large", reason.text);
+    }
+    tg_status_t status = tg_json_parse(thread->parser, text, out_nodes, &count, &reason);
+    if (status == TG_OK)
+        return TG_OK;
+    return refuse(error, TG_INVALID, "invalid_json", reason.text);
+}
+
+tg_status_t tg_record_encode(tg_ingestion_thread_t *thread, const tg_event_type_t *type,
+                             const tg_event_rules_t *rules, const tg_json_node_t *nodes,
+                             size_t index, tg_event_t *out_event, tg_event_error_t *error)
+{
+    tg_buf_clear(&thread->value);
+    return tg_event_encode(thread->codec, type, rules, nodes, index, &thread->value, out_event,
+                           error);
+}
+
+tg_status_t tg_record_produce(tg_ingestion_thread_t *thread, const tg_event_t *event,
+                              const tg_trace_t *trace, tg_producer_done_fn done, void *arg)
+{
+    tg_buf_clear(&thread->key);
+    tg_event_key(event, &thread->key);
+    if (thread->key.failed)
+        return TG_NOMEM;
+    rd_kafka_headers_t *headers = tg_event_headers(event, trace);
+    if (headers == NULL)
+        return TG_NOMEM;
+    const tg_producer_record_t record = {
+        .topic = topic_of(event->type),
+        .key = tg_buf_view(&thread->key),
+        .value = tg_buf_view(&thread->value),
+        .headers = headers,
+        .header_bytes = HEADER_BYTES + event->tenant.len + event->type.len,
+        .timestamp_ms = event->received_at / TG_US_PER_MS,
+    };
+    tg_status_t status = tg_producer_send(thread->producer, &record, done, arg);
+    if (status != TG_OK)
+        rd_kafka_headers_destroy(headers);
+    return status;
+}
+
+/* --- failing --- */
+
+const char *tg_record_failure(tg_ingestion_thread_t *thread, tg_status_t status)
+{
+    tg_metric_add(thread->shard, ING_FAILED, tg_ingestion_reason_of_status(status), 1);
+    switch (status) {
+    case TG_FULL:
+    case TG_NOMEM:
+        return "overloaded";
+    case TG_TOO_LARGE:
+        return "too_large";
+    default:
+        return "kafka_unavailable";
+    }
+}
+
+int tg_record_http_code(const char *code)
+{
+    if (strcmp(code, "invalid_json") == 0)
+        return 400;
+    return strcmp(code, "too_large") == 0 ? 413 : 422;
+}
+
+void tg_record_fail_503(tg_http_req_t *req, const char *code)
+{
+    tg_http_add_header(req, "retry-after", TG_STR("1"));
+    tg_http_fail(req, 503, code, TG_STR(""), "%s", tg_result_failure_text(code));
+}
