@@ -1,0 +1,20 @@
+/* Ids of the registry's metrics; ids and rows come from metrics.def.
+ *
+ * Threads: a read-only table. */
+#ifndef TG_REGISTRY_METRICS_H
+#define TG_REGISTRY_METRICS_H
+
+#include "common/observe/metrics.h"
+
+enum {
+#define TG_METRIC(id, kind, name, labels, help) id,
+#include "registry/metrics.def"
+#undef TG_METRIC
+    RG_METRIC_COUNT
+};
+
+/* The order of the labels of RG_REGISTERED and RG_READS. */
+enum { RG_NEW, RG_EXISTING, RG_INVALID, RG_REFUSED, RG_FAILED };
+enum { RG_FOUND, RG_MISSING, RG_READ_FAILED };
+
+#endif

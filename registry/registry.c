@@ -1,0 +1,172 @@
+/* Wiring: options, per-thread pools, the built-in schemas, /ready and gauges. */
+#include "registry/registry.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "common/observe/log.h"
+#include "registry/api.h"
+#include "registry/builtin.h"
+#include "registry/metrics.h"
+#include "registry/submission.h"
+
+#define GAUGES_MS   500
+#define MAX_WAITING 1024
+#define PG_MAX_ROWS 20000 /* subjects or versions in one answer */
+
+struct tg_registry {
+    const tg_registry_config_t *config;
+    tg_metrics_t *metrics;
+    tg_builtin_t *builtin;
+    atomic_flag has_first;     /* a thread has taken the built-in schemas */
+    _Atomic bool pg_connected; /* as that thread sees it */
+};
+
+static const tg_metric_desc_t descs[RG_METRIC_COUNT] = {
+#define TG_METRIC(id, kind, name, labels, help) [id] = {TG_##kind, name, labels, help},
+#include "registry/metrics.def"
+#undef TG_METRIC
+};
+
+#define AT(member) offsetof(tg_registry_config_t, member)
+// clang-format off
+static const tg_option_t options[] = {
+    TG_HTTP_OPTIONS(tg_registry_config_t, http, "8083", "8093"),
+    {"pg.dsn",             TG_OPT_SECRET, AT(pg_dsn),                "",        0,  1024,    "PostgreSQL connection string of the role that reads and adds schemas."},
+    {"pg.connections",     TG_OPT_UINT,   AT(pg_connections),        "4",       1,  64,      "Connections to PostgreSQL per thread, opened as they are needed."},
+    {"pg.connect_timeout", TG_OPT_MS,     AT(pg_connect_timeout_ms), "2s",      10, 60000,   "Longest wait for a connection to PostgreSQL."},
+    {"builtin.dir",        TG_OPT_STR,    AT(builtin_dir),           "schemas", 1,  4000,    "Folder of the built-in event types, one <type>.avsc each."},
+    {"schemas.max",        TG_OPT_UINT,   AT(max_schemas),           "1000",    1,  10000,   "Schemas that one tenant may register."},
+    {"gateway.secret",     TG_OPT_SECRET, AT(secret),                "",        16, 256,     "Shared secret of the gateway and the services; others are refused."},
+    {"log.level",          TG_OPT_STR,    AT(log_level),             "info",    4,  5,       "debug, info, warn or error."},
+};
+// clang-format on
+
+const tg_program_t tg_registry_program = {
+    .name = "registry",
+    .summary = "tidegate's schema registry: Avro event types with Confluent-compatible REST.",
+    .options = options,
+    .option_count = TG_ARRAY_LEN(options),
+};
+
+/* --- a thread --- */
+
+static void on_gauges(void *arg)
+{
+    tg_registry_thread_t *thread = arg;
+    struct tg_registry *registry = thread->registry;
+    tg_pg_stats_t stats;
+    tg_pg_pool_stats(thread->pool, &stats);
+    tg_metric_set(thread->shard, RG_DB_WAITING, 0, (int64_t)stats.waiting);
+    tg_metric_set(thread->shard, RG_DB_OPEN, 0, (int64_t)stats.open);
+    if (thread->first) {
+        atomic_store(&registry->pg_connected, stats.connected);
+        tg_metric_set(thread->shard, RG_BUILTIN, 0, (int64_t)tg_builtin_missing(registry->builtin));
+    }
+    tg_timer_start(thread->loop, &thread->gauges, GAUGES_MS, on_gauges, thread);
+}
+
+static void thread_stop(void *thread_ctx)
+{
+    tg_registry_thread_t *thread = thread_ctx;
+    if (thread == NULL)
+        return;
+    tg_timer_stop(&thread->gauges);
+    if (thread->first)
+        tg_builtin_stop(thread->registry->builtin);
+    tg_pg_pool_close(thread->pool);
+    tg_json_parser_destroy(thread->parser);
+    free(thread);
+}
+
+static tg_status_t open_pool(tg_registry_thread_t *thread, tg_error_t *error)
+{
+    tg_pg_config_t pg = {.dsn = thread->config->pg_dsn,
+                         .name = "tidegate-registry",
+                         .connections = thread->config->pg_connections,
+                         .max_waiting = MAX_WAITING,
+                         .connect_timeout_ms = thread->config->pg_connect_timeout_ms,
+                         .max_rows = PG_MAX_ROWS};
+    return tg_pg_pool_open(thread->loop, &pg, &thread->pool, error);
+}
+
+static tg_status_t thread_start(void *arg, tg_loop_t *loop, tg_metrics_shard_t *shard,
+                                void **out_thread_ctx, tg_error_t *error)
+{
+    struct tg_registry *registry = arg;
+    tg_registry_thread_t *thread = calloc(1, sizeof(*thread));
+    if (thread == NULL)
+        return tg_error_set(error, TG_NOMEM, "out of memory");
+    thread->registry = registry;
+    thread->config = registry->config;
+    thread->loop = loop;
+    thread->shard = shard;
+    thread->parser = tg_json_parser_create(TG_SUBMISSION_BODY_MAX, TG_SUBMISSION_DEPTH_MAX);
+    tg_status_t status = TG_OK;
+    if (thread->parser == NULL)
+        status = tg_error_set(error, TG_NOMEM, "out of memory");
+    if (status == TG_OK)
+        status = open_pool(thread, error);
+    if (status != TG_OK) {
+        thread_stop(thread);
+        return status;
+    }
+    thread->first = !atomic_flag_test_and_set(&registry->has_first);
+    if (thread->first)
+        tg_builtin_start(registry->builtin, loop, thread->pool);
+    on_gauges(thread);
+    *out_thread_ctx = thread;
+    return TG_OK;
+}
+
+/* --- the service --- */
+
+static bool ready(void *arg, tg_buf_t *out)
+{
+    const struct tg_registry *registry = arg;
+    size_t missing = tg_builtin_missing(registry->builtin);
+    bool connected = atomic_load(&registry->pg_connected);
+    tg_buf_printf(out,
+                  "{\"name\":\"postgres\",\"ready\":%s,\"detail\":\"%s\"},"
+                  "{\"name\":\"builtin_schemas\",\"ready\":%s,\"detail\":\"%zu to be registered\"}",
+                  connected ? "true" : "false", connected ? "connected" : "no connection",
+                  missing == 0 ? "true" : "false", missing);
+    return connected && missing == 0;
+}
+
+static tg_status_t prepare(struct tg_registry *registry, tg_error_t *error)
+{
+    registry->metrics = tg_metrics_create(descs, RG_METRIC_COUNT);
+    if (registry->metrics == NULL)
+        return tg_error_set(error, TG_NOMEM, "out of memory");
+    return tg_builtin_load(registry->config->builtin_dir, &registry->builtin, error);
+}
+
+int tg_registry_run(const tg_registry_config_t *config)
+{
+    assert(config != NULL);
+    struct tg_registry registry = {.config = config, .has_first = ATOMIC_FLAG_INIT};
+    tg_error_t error = {.status = TG_OK};
+    int code = 1;
+
+    if (prepare(&registry, &error) == TG_OK) {
+        tg_http_service_t service = {
+            .name = "registry",
+            .config = &config->http,
+            .routes = tg_api_routes,
+            .route_count = tg_api_route_count,
+            .secret = config->secret,
+            .metrics = registry.metrics,
+            .thread_start = thread_start,
+            .thread_stop = thread_stop,
+            .ready = ready,
+            .arg = &registry,
+        };
+        code = tg_http_server_run(&service);
+    } else {
+        tg_log_error("start_failed", TG_F_TEXT("error", error.text));
+    }
+    tg_builtin_destroy(registry.builtin);
+    tg_metrics_destroy(registry.metrics);
+    return code;
+}
