@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "common/base/time.h"
 #include "gateway/auth.h"
 #include "gateway/gateway.h"
 #include "gateway/metrics.h"

@@ -19,7 +19,7 @@ typedef enum tg_upstream {
 
 typedef struct tg_public_route {
     const char *method;
-    const char *path; /* v1: behind the version, "/kpi/*"; else whole */
+    const char *path; /* v1: what follows the version; else the whole path */
     bool v1;          /* three prefixes */
     tg_upstream_t upstream;
     tg_scope_t scope;
