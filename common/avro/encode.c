@@ -51,7 +51,10 @@ void tg_avro_codec_destroy(tg_avro_codec_t *codec)
 
 /* --- refusals --- */
 
-static tg_status_t refuse(struct encode *e, const char *code, const char *format, ...)
+/* Cold and never inlined: the hot functions must not zero these buffers on each call. */
+#define COLD __attribute__((cold, noinline))
+
+COLD static tg_status_t refuse(struct encode *e, const char *code, const char *format, ...)
     TG_PRINTF(3, 4);
 
 static tg_status_t refuse(struct encode *e, const char *code, const char *format, ...)
@@ -66,7 +69,7 @@ static tg_status_t refuse(struct encode *e, const char *code, const char *format
     return TG_INVALID;
 }
 
-static tg_status_t expected(struct encode *e, const char *code, const char *what, size_t index)
+COLD static tg_status_t expected(struct encode *e, const char *code, const char *what, size_t index)
 {
     char came[128];
     tg_avro_describe(&e->nodes[index], came, sizeof(came));
@@ -201,15 +204,10 @@ static tg_status_t encode_real(struct encode *e, const tg_avro_type_t *type, siz
     return TG_OK;
 }
 
-static bool has_nul(tg_str_t text)
-{
-    return text.len > 0 && memchr(text.ptr, '\0', text.len) != NULL;
-}
-
 /* Text that may pass, or the reason why not. */
 static tg_status_t check_text(struct encode *e, tg_str_t text)
 {
-    if ((e->flags & TG_AVRO_REFUSE_NUL) != 0 && has_nul(text))
+    if ((e->flags & TG_AVRO_REFUSE_NUL) != 0 && tg_avro_has_nul(text))
         return refuse(e, "invalid_value", "text must not hold U+0000");
     return TG_OK;
 }
@@ -307,16 +305,20 @@ static void list_symbols(const tg_avro_type_t *type, char *out, size_t size)
     }
 }
 
+COLD static tg_status_t refuse_symbol(struct encode *e, const tg_avro_type_t *type, size_t index)
+{
+    char what[128];
+    list_symbols(type, what, sizeof(what));
+    bool text = e->nodes[index].type == TG_JSON_STRING;
+    return expected(e, text ? "invalid_value" : "wrong_type", what, index);
+}
+
 static tg_status_t encode_enum(struct encode *e, const tg_avro_type_t *type, size_t index)
 {
     const tg_json_node_t *node = &e->nodes[index];
     int symbol = node->type == TG_JSON_STRING ? tg_avro_type_find(type, node->value.text) : -1;
-    if (symbol < 0) {
-        char what[128];
-        list_symbols(type, what, sizeof(what));
-        return expected(e, node->type == TG_JSON_STRING ? "invalid_value" : "wrong_type", what,
-                        index);
-    }
+    if (symbol < 0)
+        return refuse_symbol(e, type, index);
     tg_avro_write_long(e->out, symbol);
     return TG_OK;
 }
@@ -397,7 +399,7 @@ static tg_status_t note_members(struct encode *e, const tg_avro_type_t *type, si
     size_t at = index + 1;
     for (uint32_t i = 0; i < nodes[index].count; i++, at = nodes[at].next) {
         tg_str_t key = nodes[at].key;
-        int field = guess < type->count && tg_str_eq(type->fields[guess].name, key)
+        int field = guess < type->count && tg_avro_same(type->fields[guess].name, key)
                         ? (int)guess
                         : tg_avro_type_find(type, key);
         tg_status_t status = TG_OK;
@@ -476,14 +478,19 @@ static bool fits_integer(const tg_avro_type_t *type, const tg_json_node_t *node)
     return ok && (type->kind == TG_AVRO_LONG || (value >= INT32_MIN && value <= INT32_MAX));
 }
 
-static bool fits_bytes(const tg_avro_type_t *type, const tg_json_node_t *node)
+static bool fits_decimal(const tg_avro_type_t *type, const tg_json_node_t *node)
 {
     uint8_t bytes[TG_AVRO_DECIMAL_BYTES];
     size_t size;
+    return (node->type == TG_JSON_STRING || is_number(node)) &&
+           decimal_bytes(type, node, bytes, &size) == TG_OK &&
+           (type->kind == TG_AVRO_BYTES || size <= type->size);
+}
+
+static bool fits_bytes(const tg_avro_type_t *type, const tg_json_node_t *node)
+{
     if (type->logical == TG_AVRO_DECIMAL)
-        return (node->type == TG_JSON_STRING || is_number(node)) &&
-               decimal_bytes(type, node, bytes, &size) == TG_OK &&
-               (type->kind == TG_AVRO_BYTES || size <= type->size);
+        return fits_decimal(type, node);
     if (node->type != TG_JSON_STRING)
         return false;
     ptrdiff_t len = tg_avro_latin1_len(node->value.text);
@@ -545,7 +552,7 @@ int tg_avro_union_pick(const tg_avro_type_t *type, const tg_json_node_t *nodes, 
 }
 
 /* With one branch besides null, that branch says best what is wrong. */
-static tg_status_t refuse_union(struct encode *e, const tg_avro_type_t *type, size_t index)
+COLD static tg_status_t refuse_union(struct encode *e, const tg_avro_type_t *type, size_t index)
 {
     char what[160] = "one of";
     size_t len = strlen(what);
@@ -571,6 +578,11 @@ static tg_status_t refuse_union(struct encode *e, const tg_avro_type_t *type, si
 
 static tg_status_t encode_union(struct encode *e, const tg_avro_type_t *type, size_t index)
 {
+    if (type->nullable_branch >= 0 && e->nodes[index].type != TG_JSON_NULL) {
+        /* Of null and one other type: what is not null can only be that one. */
+        tg_avro_write_long(e->out, type->nullable_branch);
+        return encode(e, type->branches[type->nullable_branch], index);
+    }
     int branch = tg_avro_union_pick(type, e->nodes, index);
     if (branch < 0)
         return refuse_union(e, type, index);

@@ -29,6 +29,63 @@ ptrdiff_t tg_avro_latin1_len(tg_str_t text);
 /* Appends those bytes; the text must have passed tg_avro_latin1_len. */
 void tg_avro_write_latin1(tg_buf_t *out, tg_str_t text);
 
+static inline uint64_t tg_avro_word(const char *at)
+{
+    uint64_t word;
+    memcpy(&word, at, sizeof(word));
+    return word;
+}
+
+/* The first `len` < 8 bytes as a word, zeros behind them, in at most two loads (they overlap). */
+static inline uint64_t tg_avro_short_word(const char *at, size_t len)
+{
+    uint32_t low = 0, high = 0;
+    if (len >= 4) {
+        memcpy(&low, at, 4);
+        memcpy(&high, at + len - 4, 4);
+        return low | (uint64_t)high << (8 * (len - 4));
+    }
+    if (len == 0)
+        return 0;
+    return (uint64_t)(uint8_t)at[0] | (uint64_t)(uint8_t)at[len / 2] << (8 * (len / 2)) |
+           (uint64_t)(uint8_t)at[len - 1] << (8 * (len - 1));
+}
+
+/* tg_str_eq for names, in words instead of a call: they are short and compared for each member. */
+static inline bool tg_avro_same(tg_str_t a, tg_str_t b)
+{
+    if (a.len != b.len)
+        return false;
+    if (a.len < 8)
+        return tg_avro_short_word(a.ptr, a.len) == tg_avro_short_word(b.ptr, b.len);
+    for (size_t i = 0; i + 8 < a.len; i += 8) {
+        if (tg_avro_word(a.ptr + i) != tg_avro_word(b.ptr + i))
+            return false;
+    }
+    return tg_avro_word(a.ptr + a.len - 8) == tg_avro_word(b.ptr + b.len - 8);
+}
+
+static inline bool tg_avro_word_has_zero(uint64_t word)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    return ((word - ones) & ~word & ones << 7) != 0;
+}
+
+/* Whether the text holds U+0000, in words likewise. */
+static inline bool tg_avro_has_nul(tg_str_t text)
+{
+    if (text.len < 8) {
+        /* Ones where no text is, so that only the text's own zeros count. */
+        uint64_t beyond = text.len == 0 ? UINT64_MAX : UINT64_MAX << (8 * text.len);
+        return tg_avro_word_has_zero(tg_avro_short_word(text.ptr, text.len) | beyond);
+    }
+    for (size_t i = 0; i + 8 < text.len; i += 8) {
+        if (tg_avro_word_has_zero(tg_avro_word(text.ptr + i)))
+            return true;
+    }
+    return tg_avro_word_has_zero(tg_avro_word(text.ptr + text.len - 8));
+}
+
 /* Zigzag and varint. Writes at most 10 bytes, returns how many. */
 static inline size_t tg_avro_put_long(char *at, int64_t value)
 {

@@ -219,7 +219,7 @@ static tg_avro_type_t *new_type(struct parse *p, tg_avro_kind_t kind, const json
     type->kind = kind;
     type->json = json;
     type->doc = tg_avro_attribute(json, "doc");
-    type->default_symbol = -1;
+    type->default_symbol = type->nullable_branch = -1;
     return type;
 }
 
@@ -586,6 +586,10 @@ static tg_status_t parse_union(struct parse *p, const json_t *json, const tg_avr
             return status;
     }
     type->count = (uint32_t)count;
+    for (int32_t i = 0; count == 2 && i < 2; i++) {
+        if (type->branches[i]->kind == TG_AVRO_NULL)
+            type->nullable_branch = 1 - i;
+    }
     *out = type;
     return TG_OK;
 }

@@ -64,6 +64,7 @@ struct tg_avro_type {
     uint32_t scale;       /* decimal */
     uint32_t count;       /* fields, symbols or branches */
     int32_t default_symbol;           /* enum; -1 if none */
+    int32_t nullable_branch;          /* union of null and one other type: that one; else -1 */
     const tg_avro_field_t *fields;    /* record */
     const tg_str_t *symbols;          /* enum */
     const tg_avro_type_t **branches;  /* union */

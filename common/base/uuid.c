@@ -15,6 +15,11 @@
 
 #include "common/base/hash.h"
 
+#define SHORT_MAX (2 * SHA_CBLOCK - 9) /* bytes that fit two SHA-1 blocks with their padding */
+
+/* The build zeroes every local variable; here that would cost as much as the hash. */
+#define UNINITIALIZED __attribute__((uninitialized))
+
 /* Value of a hex digit, 16 for any other byte. */
 static const uint8_t hex_value[256] = {
 // clang-format off
@@ -71,6 +76,54 @@ static void set_version(tg_uuid_t *uuid, unsigned version)
     uuid->bytes[8] = (uint8_t)((uuid->bytes[8] & 0x3f) | 0x80);
 }
 
+/* SHA-1 of the namespace and the parts, of any length. */
+static void digest_long(const tg_uuid_t *space, const tg_str_t *parts, size_t part_count,
+                        uint8_t digest[SHA_DIGEST_LENGTH])
+{
+    SHA_CTX context;
+    int ok = SHA1_Init(&context);
+    ok &= SHA1_Update(&context, space->bytes, sizeof(space->bytes));
+    for (size_t i = 0; i < part_count; i++)
+        ok &= SHA1_Update(&context, parts[i].ptr, parts[i].len);
+    ok &= SHA1_Final(digest, &context);
+    assert(ok == 1);
+}
+
+static void put_u32(uint8_t *at, uint32_t value)
+{
+    for (unsigned i = 0; i < 4; i++)
+        at[i] = (uint8_t)(value >> (24 - 8 * i));
+}
+
+/* The same for what fits one or two blocks with its padding: a handful of copies instead of a call
+ * for each part, which cost more than the hash. */
+static void digest_short(const tg_uuid_t *space, const tg_str_t *parts, size_t part_count,
+                         size_t len, uint8_t digest[SHA_DIGEST_LENGTH])
+{
+    UNINITIALIZED uint8_t blocks[2 * SHA_CBLOCK];
+    size_t at = sizeof(space->bytes), size = len + 9 > SHA_CBLOCK ? 2 * SHA_CBLOCK : SHA_CBLOCK;
+    assert(len <= SHORT_MAX);
+    memset(blocks, 0, SHA_CBLOCK); /* in constant pieces: no call */
+    memset(blocks + SHA_CBLOCK, 0, SHA_CBLOCK);
+    memcpy(blocks, space->bytes, sizeof(space->bytes));
+    for (size_t i = 0; i < part_count; i++) {
+        if (parts[i].len > 0) /* NULL must not reach memcpy */
+            memcpy(blocks + at, parts[i].ptr, parts[i].len);
+        at += parts[i].len;
+    }
+    assert(at == len);
+    blocks[len] = 0x80;
+    put_u32(blocks + size - 4, (uint32_t)(len * 8));
+    UNINITIALIZED SHA_CTX context;
+    SHA1_Init(&context);
+    SHA1_Transform(&context, blocks);
+    if (size > SHA_CBLOCK)
+        SHA1_Transform(&context, blocks + SHA_CBLOCK);
+    const uint32_t words[] = {context.h0, context.h1, context.h2, context.h3, context.h4};
+    for (size_t i = 0; i < TG_ARRAY_LEN(words); i++)
+        put_u32(digest + 4 * i, words[i]);
+}
+
 void tg_uuid_v5(const tg_uuid_t *space, const tg_str_t *parts, size_t part_count,
                 tg_uuid_t *out_uuid)
 {
@@ -78,14 +131,13 @@ void tg_uuid_v5(const tg_uuid_t *space, const tg_str_t *parts, size_t part_count
     assert(parts != NULL || part_count == 0);
     assert(out_uuid != NULL);
     uint8_t digest[SHA_DIGEST_LENGTH];
-    SHA_CTX context;
-    int ok = SHA1_Init(&context);
-    ok &= SHA1_Update(&context, space->bytes, sizeof(space->bytes));
-    for (size_t i = 0; i < part_count; i++)
-        ok &= SHA1_Update(&context, parts[i].ptr, parts[i].len);
-    ok &= SHA1_Final(digest, &context);
-    if (ok != 1)
-        abort(); /* these cannot fail with valid pointers */
+    size_t len = sizeof(space->bytes);
+    for (size_t i = 0; i < part_count && len <= SHORT_MAX; i++)
+        len = parts[i].len > SHORT_MAX ? SIZE_MAX : len + parts[i].len;
+    if (len <= SHORT_MAX)
+        digest_short(space, parts, part_count, len, digest);
+    else
+        digest_long(space, parts, part_count, digest);
     memcpy(out_uuid->bytes, digest, sizeof(out_uuid->bytes));
     set_version(out_uuid, 5);
 }

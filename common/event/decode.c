@@ -5,6 +5,7 @@
  * common/avro's reader, free-form JSON by the parser. */
 #include <stdio.h>
 
+#include "common/avro/internal.h"
 #include "common/event/internal.h"
 
 /* Outer object and field of the payload stand around the free-form JSON. */
@@ -38,11 +39,6 @@ static void begin_member(struct decode *d, tg_str_t name)
     tg_buf_byte(d->payload, ':');
 }
 
-static bool has_nul(tg_str_t text)
-{
-    return text.len > 0 && memchr(text.ptr, '\0', text.len) != NULL;
-}
-
 static tg_status_t read_free_form(struct decode *d, const tg_event_field_t *field)
 {
     tg_str_t text;
@@ -61,8 +57,8 @@ static tg_status_t read_free_form(struct decode *d, const tg_event_field_t *fiel
                    ? TG_NOMEM
                    : tg_avro_reader_refuse(&d->reader, "free-form JSON: %.200s", why.text);
     for (size_t i = 0; i < count; i++) {
-        if (has_nul(nodes[i].key) ||
-            (nodes[i].type == TG_JSON_STRING && has_nul(nodes[i].value.text)))
+        if (tg_avro_has_nul(nodes[i].key) ||
+            (nodes[i].type == TG_JSON_STRING && tg_avro_has_nul(nodes[i].value.text)))
             return tg_avro_reader_refuse(&d->reader, "free-form JSON with U+0000");
     }
     begin_member(d, field->avro->name);
@@ -158,7 +154,6 @@ tg_status_t tg_event_decode(tg_event_codec_t *codec, const tg_event_type_t *type
     assert(codec != NULL);
     assert(event != NULL);
     uint32_t schema_id;
-    tg_avro_error_t why = {0};
     if (tg_event_wire_schema_id(value, &schema_id) != TG_OK)
         return tg_error_set(error, TG_INVALID, "not in the wire format (magic byte 0, schema id)");
     if (schema_id != type->schema_id)
@@ -170,7 +165,7 @@ tg_status_t tg_event_decode(tg_event_codec_t *codec, const tg_event_type_t *type
     read.value = 0;
     struct decode d = {.codec = codec, .event = &read, .payload = out_payload, .first = true};
     tg_str_t body = {value.ptr + TG_EVENT_BODY_AT, value.len - TG_EVENT_BODY_AT};
-    tg_avro_reader_init(&d.reader, body, TG_AVRO_REFUSE_NUL, &why);
+    tg_avro_reader_init(&d.reader, body, TG_AVRO_REFUSE_NUL, &codec->why);
     size_t before = out_payload->len;
     tg_status_t status = read_event(&d, type);
     if (status == TG_OK) {
@@ -182,6 +177,8 @@ tg_status_t tg_event_decode(tg_event_codec_t *codec, const tg_event_type_t *type
         out_payload->failed = false;
         return tg_error_set(error, status, "out of memory for a payload");
     }
-    return tg_error_set(error, TG_INVALID, "%s%sat byte %zu: %s", why.path,
-                        why.path[0] == '\0' ? "" : " ", why.offset + TG_EVENT_BODY_AT, why.message);
+    const tg_avro_error_t *why = &codec->why;
+    return tg_error_set(error, TG_INVALID, "%s%sat byte %zu: %s", why->path,
+                        why->path[0] == '\0' ? "" : " ", why->offset + TG_EVENT_BODY_AT,
+                        why->message);
 }

@@ -59,26 +59,33 @@ tg_status_t tg_event_list_add(tg_event_list_t *list, uint32_t item)
     return TG_OK;
 }
 
-static tg_status_t clear_slots(tg_event_codec_t *codec, size_t count)
+/* All slots are zero between calls: zeroing them at the end, not at the start, keeps the first
+ * reads from waiting for it. */
+static tg_status_t reserve_slots(tg_event_codec_t *codec, size_t count)
 {
-    if (count > codec->slot_cap) {
-        uint32_t *slots = realloc(codec->slots, count * sizeof(*slots));
-        if (slots == NULL)
-            return TG_NOMEM;
-        codec->slots = slots;
-        codec->slot_cap = count;
-    }
-    if (count > 0)
+    if (count <= codec->slot_cap)
+        return TG_OK;
+    uint32_t *slots = calloc(count, sizeof(*slots));
+    if (slots == NULL)
+        return TG_NOMEM;
+    free(codec->slots);
+    codec->slots = slots;
+    codec->slot_cap = count;
+    return TG_OK;
+}
+
+static void clear_scratch(tg_event_codec_t *codec, size_t count)
+{
+    if (count > 0 && count <= codec->slot_cap)
         memset(codec->slots, 0, count * sizeof(*codec->slots));
     codec->unknown.len = 0;
     codec->order.len = 0;
-    return TG_OK;
 }
 
 /* --- refusals --- */
 
-tg_status_t tg_event_refuse(tg_event_job_t *job, const char *code, tg_str_t field,
-                            const char *format, ...)
+__attribute__((cold)) tg_status_t tg_event_refuse(tg_event_job_t *job, const char *code,
+                                                  tg_str_t field, const char *format, ...)
 {
     tg_event_error_t *error = job->error;
     char words[240];
@@ -109,13 +116,15 @@ tg_status_t tg_event_refuse_avro(tg_event_job_t *job, tg_status_t status, tg_str
                            why->message);
 }
 
-static tg_status_t refuse_type(tg_event_job_t *job, const tg_event_field_t *field, size_t at,
-                               const char *wanted)
+/* Cold and never inlined: the hot functions must not zero these buffers on each call. */
+#define COLD __attribute__((cold, noinline))
+
+COLD static tg_status_t refuse_value(tg_event_job_t *job, const char *code,
+                                     const tg_event_field_t *field, size_t at, const char *wanted)
 {
     char came[128];
     tg_avro_describe(&job->nodes[at], came, sizeof(came));
-    return tg_event_refuse(job, "wrong_type", field->avro->name, "expected %s, got %s", wanted,
-                           came);
+    return tg_event_refuse(job, code, field->avro->name, "expected %s, got %s", wanted, came);
 }
 
 /* --- fields --- */
@@ -126,17 +135,12 @@ static void write_branch(tg_event_job_t *job, int branch)
         tg_buf_byte(job->out, (char)(branch << 1)); /* 0 or 1 as zigzag */
 }
 
-static bool has_nul(tg_str_t text)
-{
-    return text.len > 0 && memchr(text.ptr, '\0', text.len) != NULL;
-}
-
 static tg_status_t check_text(tg_event_job_t *job, const tg_event_field_t *field, tg_str_t text)
 {
     if (text.len > TG_EVENT_TEXT_MAX)
         return tg_event_refuse(job, "invalid_value", field->avro->name,
                                "expected at most %d bytes, got %zu", TG_EVENT_TEXT_MAX, text.len);
-    if (has_nul(text))
+    if (tg_avro_has_nul(text))
         return tg_event_refuse(job, "invalid_value", field->avro->name,
                                "text must not hold U+0000");
     return TG_OK;
@@ -145,10 +149,10 @@ static tg_status_t check_text(tg_event_job_t *job, const tg_event_field_t *field
 /* Any field by its schema alone. */
 static tg_status_t write_plain(tg_event_job_t *job, const tg_event_field_t *field, size_t at)
 {
-    tg_avro_error_t why;
+    tg_avro_error_t *why = &job->codec->why;
     tg_status_t status = tg_avro_encode(job->codec->avro, field->avro->type, job->nodes, at,
-                                        TG_AVRO_REFUSE_NUL, job->out, &why);
-    return status == TG_OK ? TG_OK : tg_event_refuse_avro(job, status, field->avro->name, &why);
+                                        TG_AVRO_REFUSE_NUL, job->out, why);
+    return status == TG_OK ? TG_OK : tg_event_refuse_avro(job, status, field->avro->name, why);
 }
 
 static tg_str_t *text_of_role(tg_event_job_t *job, tg_event_role_t role)
@@ -190,17 +194,13 @@ static tg_status_t write_text(tg_event_job_t *job, const tg_event_field_t *field
 
 static tg_status_t write_time(tg_event_job_t *job, const tg_event_field_t *field, size_t at)
 {
-    char came[128];
     int64_t value;
     if (tg_avro_json_time(&job->nodes[at], &job->time_us) != TG_OK ||
         tg_avro_time_from_us(field->type->logical, job->time_us, &value) != TG_OK) {
-        const char *wanted = tg_avro_time_expectation(field->type->logical);
-        tg_json_type_t type = job->nodes[at].type;
-        if (type != TG_JSON_STRING && (type < TG_JSON_INT || type > TG_JSON_DOUBLE))
-            return refuse_type(job, field, at, wanted);
-        tg_avro_describe(&job->nodes[at], came, sizeof(came));
-        return tg_event_refuse(job, "invalid_value", field->avro->name, "expected %s, got %s",
-                               wanted, came);
+        tg_json_type_t came = job->nodes[at].type;
+        bool possible = came == TG_JSON_STRING || (came >= TG_JSON_INT && came <= TG_JSON_DOUBLE);
+        return refuse_value(job, possible ? "invalid_value" : "wrong_type", field, at,
+                            tg_avro_time_expectation(field->type->logical));
     }
     job->client_time = true;
     write_branch(job, field->value_branch);
@@ -222,11 +222,10 @@ static tg_status_t write_value(tg_event_job_t *job, const tg_event_field_t *fiel
     tg_status_t status = write_plain(job, field, at);
     if (status != TG_OK)
         return status;
-    tg_avro_error_t why;
     tg_avro_reader_t reader;
     size_t skip = field->value_branch >= 0 ? 1 : 0;
     tg_str_t bytes = {job->out->data + before + skip, job->out->len - before - skip};
-    tg_avro_reader_init(&reader, bytes, 0, &why);
+    tg_avro_reader_init(&reader, bytes, 0, &job->codec->why);
     return tg_event_read_value(&reader, field->type, &job->event->value);
 }
 
@@ -270,7 +269,7 @@ static tg_status_t check_json(tg_event_job_t *job, const tg_event_field_t *field
     if (depth > TG_EVENT_DEPTH_MAX)
         return tg_event_refuse(job, "too_large", name, "nested deeper than %d levels",
                                TG_EVENT_DEPTH_MAX);
-    if (node->type == TG_JSON_STRING && has_nul(node->value.text))
+    if (node->type == TG_JSON_STRING && tg_avro_has_nul(node->value.text))
         return tg_event_refuse(job, "invalid_value", name, "text must not hold U+0000");
     bool object = at != 0 && node->type == TG_JSON_OBJECT;
     bool array = at != 0 && node->type == TG_JSON_ARRAY;
@@ -293,7 +292,7 @@ static tg_status_t check_json(tg_event_job_t *job, const tg_event_field_t *field
     size_t all = own + (more == NULL ? 0 : more->len);
     for (size_t i = 0; i < all; i++) {
         size_t member = i < own ? child : more->items[i - own];
-        if (has_nul(job->nodes[member].key))
+        if (tg_avro_has_nul(job->nodes[member].key))
             return tg_event_refuse(job, "invalid_value", name, "names must not hold U+0000");
         tg_status_t status = check_json(job, field, member, depth + 1, NULL);
         if (status != TG_OK)
@@ -337,7 +336,8 @@ static tg_status_t write_json(tg_event_job_t *job, const tg_event_field_t *field
     bool extras = unknown->len > 0 && field == &job->type->fields[job->type->extras];
     bool given = at != 0 && job->nodes[at].type != TG_JSON_NULL;
     if (extras && given && job->nodes[at].type != TG_JSON_OBJECT)
-        return refuse_type(job, field, at, "an object, since it takes the unknown fields too");
+        return refuse_value(job, "wrong_type", field, at,
+                            "an object, since it takes the unknown fields too");
     if (extras && !given)
         at = 0; /* the unknown fields alone */
     tg_status_t status = check_json(job, field, at, 1, extras ? unknown : NULL);
@@ -375,7 +375,7 @@ static tg_status_t note_members(tg_event_job_t *job)
     size_t at = job->index + 1;
     for (uint32_t i = 0; i < nodes[job->index].count; i++, at = nodes[at].next) {
         tg_str_t key = nodes[at].key;
-        int field = guess < record->count && tg_str_eq(record->fields[guess].name, key)
+        int field = guess < record->count && tg_avro_same(record->fields[guess].name, key)
                         ? (int)guess
                         : tg_avro_type_find(record, key);
         if (field < 0) {
@@ -449,8 +449,8 @@ static void write_wire_head(tg_buf_t *out, uint32_t schema_id)
 
 /* --- time --- */
 
-static tg_status_t refuse_time(tg_event_job_t *job, const char *code, const char *how,
-                               int64_t limit, const char *unit)
+COLD static tg_status_t refuse_time(tg_event_job_t *job, const char *code, const char *how,
+                                    int64_t limit, const char *unit)
 {
     char text[TG_TIME_TEXT_MAX];
     tg_str_t field = job->type->fields[job->type->role_field[TG_EVENT_TIME]].avro->name;
@@ -482,17 +482,19 @@ static tg_status_t fix_time(tg_event_job_t *job)
 
 /* --- the whole --- */
 
+COLD static tg_status_t refuse_root(tg_event_job_t *job)
+{
+    char came[128];
+    tg_avro_describe(&job->nodes[job->index], came, sizeof(came));
+    return tg_event_refuse(job, "invalid_event", (tg_str_t){NULL, 0}, "expected an object, got %s",
+                           came);
+}
+
 static tg_status_t encode_event(tg_event_job_t *job)
 {
-    if (job->nodes[job->index].type != TG_JSON_OBJECT) {
-        char came[128];
-        tg_avro_describe(&job->nodes[job->index], came, sizeof(came));
-        return tg_event_refuse(job, "invalid_event", (tg_str_t){NULL, 0},
-                               "expected an object, got %s", came);
-    }
-    tg_status_t status = clear_slots(job->codec, job->type->record->count);
-    if (status == TG_OK)
-        status = note_members(job);
+    if (job->nodes[job->index].type != TG_JSON_OBJECT)
+        return refuse_root(job);
+    tg_status_t status = note_members(job);
     write_wire_head(job->out, job->type->schema_id);
     for (int i = 0; status == TG_OK && i < (int)job->type->record->count; i++)
         status = write_field(job, i);
@@ -505,6 +507,21 @@ static tg_status_t encode_event(tg_event_job_t *job)
     return status;
 }
 
+/* Member by member: zeroing the whole struct, and copying it out at the end, would cost more than
+ * the checks. */
+static inline void clear_event(tg_event_t *event, tg_str_t tenant, tg_str_t type)
+{
+    event->tenant.ptr = tenant.ptr;
+    event->tenant.len = tenant.len;
+    event->type.ptr = type.ptr;
+    event->type.len = type.len;
+    event->kind.ptr = event->entity.ptr = event->user.ptr = NULL;
+    event->kind.len = event->entity.len = event->user.len = 0;
+    event->has_value = event->time_own = false;
+    event->value = 0;
+    event->occurred_at = event->received_at = 0;
+}
+
 tg_status_t tg_event_encode(tg_event_codec_t *codec, const tg_event_type_t *type,
                             const tg_event_rules_t *rules, const tg_json_node_t *nodes,
                             size_t index, tg_buf_t *out, tg_event_t *out_event,
@@ -513,24 +530,25 @@ tg_status_t tg_event_encode(tg_event_codec_t *codec, const tg_event_type_t *type
     assert(codec != NULL);
     assert(rules != NULL);
     assert(error != NULL);
-    tg_event_t event = {.tenant = rules->tenant, .type = type->name};
+    clear_event(out_event, rules->tenant, type->name);
     tg_event_job_t job = {.codec = codec,
                           .type = type,
                           .rules = rules,
                           .nodes = nodes,
                           .index = index,
                           .out = out,
-                          .event = &event,
+                          .event = out_event,
                           .error = error};
     size_t before = out->len;
-    tg_status_t status = encode_event(&job);
+    tg_status_t status = reserve_slots(codec, type->record->count);
+    if (status == TG_OK)
+        status = encode_event(&job);
+    clear_scratch(codec, type->record->count);
     if (status != TG_OK) {
         out->len = before;
         out->failed = false; /* what was there before is whole again */
-        return status;
     }
-    *out_event = event;
-    return TG_OK;
+    return status;
 }
 
 void tg_event_key(const tg_event_t *event, tg_buf_t *out)

@@ -2,7 +2,7 @@
  * takes through it: JSON → Kafka record (ingestion) and Kafka record → store row (worker).
  *
  * The schema's roles drive all of it: validation, identity, partition key, storage and aggregation. There
- * is no code per event type here or anywhere. DESIGN: docs/event-types.md.
+ * is no code per event type here or anywhere. More: docs/event-types.md.
  *
  * Threads: a compiled type is immutable and shared by reference count; a codec is scratch memory of
  * one thread. */
@@ -77,9 +77,10 @@ typedef struct tg_event_codec tg_event_codec_t;
 tg_event_codec_t *tg_event_codec_create(void); /* NULL when out of memory */
 void tg_event_codec_destroy(tg_event_codec_t *codec);
 
-/* Validates the JSON object nodes[index], fixes id and time by DESIGN's identity rules, and appends
- * the Kafka value (0x00, schema id, Avro body) to `out`. On TG_INVALID nothing is appended and
- * `error` is filled. TG_NOMEM when `out` or memory is at its limit. */
+/* Validates the JSON object nodes[index], fixes id and time by the identity rules of
+ * docs/event-types.md, and appends the Kafka value (0x00, schema id, Avro body) to `out`. On
+ * TG_INVALID nothing is appended and `error` is filled; `out_event` means something on TG_OK only.
+ * TG_NOMEM when `out` or memory is at its limit. */
 TG_NODISCARD tg_status_t tg_event_encode(tg_event_codec_t *codec, const tg_event_type_t *type,
                                          const tg_event_rules_t *rules,
                                          const tg_json_node_t *nodes, size_t index, tg_buf_t *out,

@@ -9,6 +9,7 @@
  *
  * The canonical text is made only for such events; it works on the JSON nodes, since a record's
  * bytes no longer tell what was left out. */
+#include "common/avro/internal.h"
 #include "common/event/internal.h"
 
 /* UUIDv5 of the name "events.tidegate" in RFC 9562's DNS namespace. Never changes: ids that are
@@ -72,19 +73,18 @@ static tg_status_t put_json(tg_event_job_t *job, size_t at)
  * memory. */
 static tg_status_t encode_again(tg_event_job_t *job, const tg_avro_type_t *type, size_t at)
 {
-    tg_avro_error_t why;
     tg_buf_clear(&job->codec->bytes);
-    return tg_avro_encode(job->codec->avro, type, job->nodes, at, 0, &job->codec->bytes, &why);
+    return tg_avro_encode(job->codec->avro, type, job->nodes, at, 0, &job->codec->bytes,
+                          &job->codec->why);
 }
 
 static tg_status_t put_scalar(tg_event_job_t *job, const tg_avro_type_t *type, size_t at)
 {
-    tg_avro_error_t why;
     tg_status_t status = encode_again(job, type, at);
     if (status != TG_OK)
         return status;
     return tg_avro_decode(type, tg_buf_view(&job->codec->bytes), TG_AVRO_RAW_TIMES,
-                          &job->codec->text, &why);
+                          &job->codec->text, &job->codec->why);
 }
 
 /* Whether the member says no more than the field's default does. */
@@ -213,21 +213,44 @@ static tg_status_t canonical(tg_event_job_t *job)
     return text->failed ? TG_NOMEM : TG_OK;
 }
 
-/* UUIDv5(tenant/type/text); with a key, UUIDv5(tenant/type/key/index). */
-static void name_based(tg_event_job_t *job, tg_str_t text, const uint64_t *index)
+/* "tenant/type/", kept in the codec: a batch's events share it, and the hash takes it as one piece.
+ */
+static tg_str_t name_prefix(tg_event_job_t *job)
+{
+    tg_event_codec_t *codec = job->codec;
+    tg_str_t tenant = job->rules->tenant, type = job->type->name;
+    assert(tenant.len <= TG_EVENT_TENANT_MAX);
+    tg_str_t kept_tenant = {codec->prefix, codec->prefix_tenant};
+    tg_str_t kept_type = {codec->prefix + tenant.len + 1, codec->prefix_len - tenant.len - 2};
+    if (codec->prefix_len != tenant.len + type.len + 2 || !tg_avro_same(kept_tenant, tenant) ||
+        !tg_avro_same(kept_type, type)) {
+        memcpy(codec->prefix, tenant.ptr, tenant.len);
+        codec->prefix[tenant.len] = '/';
+        memcpy(codec->prefix + tenant.len + 1, type.ptr, type.len);
+        codec->prefix[tenant.len + 1 + type.len] = '/';
+        codec->prefix_tenant = tenant.len;
+        codec->prefix_len = tenant.len + type.len + 2;
+    }
+    return (tg_str_t){codec->prefix, codec->prefix_len};
+}
+
+/* UUIDv5(tenant/type/text). */
+static void name_by_text(tg_event_job_t *job, tg_str_t text)
+{
+    const tg_str_t parts[] = {name_prefix(job), text};
+    tg_uuid_v5(&space, parts, TG_ARRAY_LEN(parts), &job->event->id);
+}
+
+/* UUIDv5(tenant/type/key/index). */
+static void name_by_key(tg_event_job_t *job)
 {
     char digits[24];
     tg_buf_t number = {.data = digits, .cap = sizeof(digits), .max = sizeof(digits)};
-    const tg_str_t slash = TG_STR("/");
-    tg_str_t parts[7] = {job->rules->tenant, slash, job->type->name, slash, text};
-    size_t count = 5;
-    if (index != NULL) {
-        assert(*index <= INT64_MAX);
-        tg_buf_i64(&number, (int64_t)*index);
-        parts[count++] = slash;
-        parts[count++] = tg_buf_view(&number);
-    }
-    tg_uuid_v5(&space, parts, count, &job->event->id);
+    assert(job->rules->index <= INT64_MAX);
+    tg_buf_i64(&number, (int64_t)job->rules->index);
+    const tg_str_t parts[] = {name_prefix(job), job->rules->idempotency_key, TG_STR("/"),
+                              tg_buf_view(&number)};
+    tg_uuid_v5(&space, parts, TG_ARRAY_LEN(parts), &job->event->id);
 }
 
 tg_status_t tg_event_identify(tg_event_job_t *job)
@@ -235,17 +258,17 @@ tg_status_t tg_event_identify(tg_event_job_t *job)
     assert(job->event->received_at >= 0);
     if (job->id.len > 0) {
         if (tg_uuid_parse(job->id, &job->event->id) != TG_OK)
-            name_based(job, job->id, NULL);
+            name_by_text(job, job->id);
         return TG_OK;
     }
     if (job->client_time) {
         tg_status_t status = canonical(job);
         if (status == TG_OK)
-            name_based(job, tg_buf_view(&job->codec->text), NULL);
+            name_by_text(job, tg_buf_view(&job->codec->text));
         return status;
     }
     if (job->rules->idempotency_key.len > 0)
-        name_based(job, job->rules->idempotency_key, &job->rules->index);
+        name_by_key(job);
     else
         tg_uuid_v7(job->rules->now / TG_US_PER_MS, &job->event->id);
     return TG_OK;

@@ -68,6 +68,9 @@ struct tg_event_codec {
     tg_event_list_t order;   /* stack of sorted members */
     tg_buf_t text;           /* merged or canonical JSON */
     tg_buf_t bytes;          /* Avro of one value */
+    tg_avro_error_t why;     /* of the latest refusal; too large to be zeroed on each call */
+    char prefix[TG_EVENT_TENANT_MAX + TG_EVENT_TYPE_MAX + 2]; /* tenant/type/ of the latest id */
+    size_t prefix_tenant, prefix_len;
 };
 
 TG_NODISCARD tg_status_t tg_event_list_add(tg_event_list_t *list, uint32_t item);
