@@ -40,7 +40,8 @@ static tg_http_call_t *conn_close(struct conn *conn)
     }
     tg_timer_stop(&conn->timer);
     h2o_linklist_unlink(&conn->link);
-    h2o_linklist_unlink(&conn->idle_link);
+    if (h2o_linklist_is_linked(&conn->idle_link))
+        h2o_linklist_unlink(&conn->idle_link);
     assert(instance->conn_count > 0);
     instance->conn_count--;
     h2o_socket_close(conn->sock);
