@@ -66,7 +66,7 @@ static void a_wrong_body_is_refused_with_a_reason(void **state)
     static const struct {
         const char *body, *word;
     } cases[] = {
-        {"", "empty"},
+        {"", "ends early"},
         {"[]", "object"},
         {"{\"schema\":", "schema"},
         {"{}", "missing"},
