@@ -130,22 +130,13 @@ static void on_connected(h2o_socket_t *sock, const char *err)
 
 /* --- reading --- */
 
-static void drop_large_buffer(h2o_socket_t *sock)
-{
-    if (sock->input->capacity <= TG_CLIENT_KEPT_INPUT)
-        return;
-    h2o_buffer_dispose(&sock->input);
-    h2o_buffer_init(&sock->input, &h2o_socket_buffer_prototype);
-}
-
 static void conn_keep(struct conn *conn)
 {
     struct instance *instance = conn->instance;
     if (!conn->parser.keep || h2o_socket_is_writing(conn->sock)) {
         (void)conn_close(conn);
     } else {
-        h2o_buffer_consume(&conn->sock->input, conn->sock->input->size);
-        drop_large_buffer(conn->sock);
+        h2o_buffer_consume(&conn->sock->input, conn->sock->input->size); /* frees it */
         conn->used = true;
         conn->idle_since_ms = tg_loop_now_ms(instance->client->loop);
         h2o_linklist_insert(instance->idle.next, &conn->idle_link); /* to the front */

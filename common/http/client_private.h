@@ -14,7 +14,6 @@
 
 #define TG_CLIENT_INSTANCES_MAX 16
 #define TG_CLIENT_ADDRESS_MAX   256
-#define TG_CLIENT_KEPT_INPUT    ((size_t)64 << 10) /* input buffer that a kept connection may hold */
 
 struct conn;
 

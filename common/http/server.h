@@ -33,9 +33,9 @@ typedef struct tg_http_req tg_http_req_t;
 
 /* Settings that every service has; rows come from TG_HTTP_OPTIONS(struct, member). */
 typedef struct tg_http_config {
-    char *listen;       /* "127.0.0.1:8080" */
-    char *admin_listen; /* /health, /ready, /metrics */
-    uint64_t threads;          /* 0: no API, only the admin port */
+    char *listen;               /* "127.0.0.1:8080" */
+    char *admin_listen;         /* /health, /ready, /metrics */
+    uint64_t threads;           /* 0: no API, only the admin port */
     uint64_t max_connections;   /* per thread */
     uint64_t max_inflight;      /* requests per thread; beyond it 503 overloaded */
     uint64_t header_timeout_ms; /* a request must have arrived whole within this */

@@ -35,9 +35,9 @@ enum { CANCEL_GONE, CANCEL_DEADLINE, CANCEL_DRAIN };
 #define TG_HTTP_REQ_ID_MAX      64
 #define TG_HTTP_MADE_ID_LEN     16
 #define TG_HTTP_ARENA_MAX       ((size_t)64 << 20)
-#define TG_HTTP_ACCEPTS         32                 /* connections accepted in one turn */
-#define TG_HTTP_ACCEPT_PAUSE_MS 100                /* after running out of descriptors */
-#define TG_HTTP_KEPT_INPUT      ((size_t)64 << 10) /* input buffer that an idle connection may keep */
+#define TG_HTTP_ACCEPTS         32   /* connections accepted in one turn */
+#define TG_HTTP_ACCEPT_PAUSE_MS 100  /* after running out of descriptors */
+#define TG_HTTP_H2O_CHUNKS      16   /* freed pool chunks that h2o keeps per thread */
 #define TG_HTTP_LINGERS_MAX     1024 /* closing connections whose input is still drained */
 #define TG_HTTP_LINGER_MS       1000
 #define TG_HTTP_LINGER_BYTES    ((size_t)64 << 20)

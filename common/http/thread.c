@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/tcp.h>
+#include <stdlib.h>
 
 #include "common/base/hash.h"
 #include "common/http/shell.h"
@@ -143,10 +144,6 @@ static bool input_waits(const tg_http_conn_t *conn)
 static void sweep_idle(tg_http_conn_t *conn, uint64_t now)
 {
     tg_http_thread_t *thread = conn->thread;
-    if (conn->sock->input->capacity > TG_HTTP_KEPT_INPUT) {
-        h2o_buffer_dispose(&conn->sock->input); /* a large body came once: don't keep its buffer */
-        h2o_buffer_init(&conn->sock->input, &h2o_socket_buffer_prototype);
-    }
     if (thread->draining && now >= thread->lame_until_ms && !input_waits(conn))
         cut(conn, CUT_DRAIN, false);
     else if (now - conn->since_ms >= thread->service->config->idle_timeout_ms)
@@ -337,6 +334,20 @@ static void close_connections(tg_http_thread_t *thread)
     tg_http_linger_stop_all(thread);
 }
 
+/* h2o keeps freed chunks and buffers per thread, and forgets them when the thread ends. */
+static void free_caches(void)
+{
+    h2o_mem_recycle_t *buffers = &h2o_socket_buffer_prototype.allocator;
+    while (buffers->cnt > 0)
+        free(h2o_mem_alloc_recycle(buffers, H2O_SOCKET_INITIAL_INPUT_BUFFER_SIZE));
+    for (unsigned i = 0; i < TG_HTTP_H2O_CHUNKS; i++) {
+        h2o_mem_pool_t pool;
+        h2o_mem_init_pool(&pool);
+        (void)h2o_mem_alloc_pool(&pool, 1); /* a kept chunk while there is one */
+        free(pool.chunks);
+    }
+}
+
 static void thread_close(tg_http_thread_t *thread)
 {
     if (thread->listener != NULL)
@@ -354,8 +365,10 @@ static void thread_close(tg_http_thread_t *thread)
         tg_http_requests_free(thread);
         tg_loop_turn(thread->loop, 0); /* lets h2o free the closed sockets */
         h2o_context_dispose(&thread->context);
+        free(thread->context.queue); /* h2o 2.2.5 destroys it and does not free it */
         h2o_config_dispose(&thread->config);
         tg_loop_destroy(thread->loop);
+        free_caches();
     }
     tg_routes_destroy(thread->routes);
 }

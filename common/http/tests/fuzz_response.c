@@ -1,0 +1,68 @@
+/* libFuzzer: any bytes as an answer, whole and in two pieces; both must end the same way, and what
+ * is accepted must lie inside the buffer. */
+#include <stdlib.h>
+
+#include "common/http/response.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void require(bool holds)
+{
+    if (!holds)
+        abort();
+}
+
+static void check_view(const tg_response_parser_t *parser, char *buf, size_t len)
+{
+    static tg_http_header_t headers[TG_RESPONSE_HEADERS_MAX];
+    tg_http_response_t response;
+    tg_response_view(parser, buf, headers, &response);
+    require(response.code >= 200 && response.code <= 599);
+    require(response.body.ptr >= buf && response.body.ptr + response.body.len <= buf + len);
+    for (size_t i = 0; i < response.header_count; i++)
+        require(response.headers[i].name.len > 0 && response.headers[i].value.ptr >= buf);
+}
+
+static tg_response_state_t parse(char *buf, const uint8_t *data, size_t size, size_t cut,
+                                 tg_response_parser_t *parser, size_t *out_len)
+{
+    *parser = tg_response_parser_make(4096, false);
+    size_t len = cut;
+    memcpy(buf, data, cut);
+    tg_response_state_t state = TG_RESPONSE_MORE;
+    if (cut > 0)
+        state = tg_response_parse(parser, buf, &len);
+    if (state == TG_RESPONSE_MORE) {
+        memcpy(buf + len, data + cut, size - cut);
+        len += size - cut;
+        state = tg_response_parse(parser, buf, &len);
+    }
+    *out_len = len;
+    return state;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (size < 2 || size > 100000)
+        return 0;
+    size_t cut = data[0] % size, len_whole, len_cut;
+    data++;
+    size--;
+    if (cut > size)
+        cut = size;
+    char *whole = malloc(size), *pieces = malloc(size);
+    if (whole != NULL && pieces != NULL) {
+        tg_response_parser_t one, two;
+        tg_response_state_t state = parse(whole, data, size, 0, &one, &len_whole);
+        if (state == TG_RESPONSE_DONE) {
+            check_view(&one, whole, len_whole);
+            /* A body may end in the first piece: then the rest was never looked at. */
+            require(parse(pieces, data, size, cut, &two, &len_cut) == TG_RESPONSE_DONE);
+            require(one.code == two.code && one.body_len == two.body_len);
+            check_view(&two, pieces, len_cut);
+        }
+    }
+    free(whole);
+    free(pieces);
+    return 0;
+}
