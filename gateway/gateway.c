@@ -167,7 +167,7 @@ static tg_status_t gateway_open(tg_gateway_t *gateway, tg_error_t *error)
     return tg_config_watch_open(&watch, FIRST_SNAPSHOT_MS, &gateway->watch, error);
 }
 
-int tg_gateway_run(const tg_gateway_config_t *config)
+int tg_gateway_run(const void *config)
 {
     assert(config != NULL);
     tg_gateway_t gateway = {.config = config};
@@ -177,7 +177,7 @@ int tg_gateway_run(const tg_gateway_config_t *config)
     if (gateway_open(&gateway, &error) == TG_OK) {
         tg_http_service_t service = {
             .name = "gateway",
-            .config = &config->http,
+            .config = &gateway.config->http,
             .routes = gateway.routes,
             .route_count = gateway.route_count,
             .metrics = gateway.metrics,

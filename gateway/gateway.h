@@ -47,7 +47,7 @@ const tg_directory_t *tg_gateway_directory(tg_gateway_thread_t *thread);
 
 tg_str_t tg_gateway_secret(const tg_gateway_t *gateway);
 
-/* Runs the service until SIGTERM; returns the exit code. */
-int tg_gateway_run(const tg_gateway_config_t *config);
+/* Runs the service by a tg_gateway_config_t until SIGTERM; returns the exit code. */
+int tg_gateway_run(const void *config);
 
 #endif

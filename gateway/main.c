@@ -1,21 +1,10 @@
 /* tidegate-gateway: reads its settings and runs until SIGTERM. */
-#include <stdio.h>
-
-#include "common/observe/log.h"
+#include "common/observe/program.h"
 #include "gateway/gateway.h"
 
 int main(int argc, char **argv)
 {
     tg_gateway_config_t config = {0};
-    tg_config_action_t action = TG_CONFIG_RUN;
-    tg_error_t error = {.status = TG_OK};
-    int code = 2;
-
-    if (tg_config_load(&tg_gateway_program, argc, argv, &config, &action, &error) != TG_OK ||
-        tg_log_open("gateway", config.log_level, &error) != TG_OK)
-        (void)fprintf(stderr, "tidegate-gateway: %s\n", error.text);
-    else
-        code = action == TG_CONFIG_EXIT ? 0 : tg_gateway_run(&config);
-    tg_config_dispose(&tg_gateway_program, &config);
-    return code;
+    return tg_program_main(&tg_gateway_program, argc, argv, &config,
+                           offsetof(tg_gateway_config_t, log_level), tg_gateway_run);
 }

@@ -1,0 +1,154 @@
+/* Literals are put together by the preprocessor, so each statement is one constant with one
+ * address: the key of its prepared form. */
+#include "query/sql.h"
+
+#define MICROS(time) "(extract(epoch from " time ") * 1000000)::bigint"
+
+/* Orders by currency beside the sessions of the same bucket. A bucket with sessions and no order
+ * has one row without a currency (or with the one that was asked for). Averages and ratios are
+ * derived here and nowhere stored. */
+#define KPI_PARTS(view, condition)                                                                 \
+    "o as (select bucket, kind as currency, sum(count) as orders, sum(sum) as revenue,"            \
+    " sum(value_count) as priced from " view " where type = 'order' and " condition                \
+    " and ($3::text is null or kind = $3::text) group by bucket, kind),"                           \
+    " s as (select bucket, coalesce(sum(count) filter (where kind = 'view'), 0) as views,"         \
+    " coalesce(sum(count) filter (where kind = 'checkout'), 0) as checkouts,"                      \
+    " coalesce(sum(count) filter (where kind = 'purchase'), 0) as purchases from " view            \
+    " where type = 'session' and " condition " group by bucket)"
+#define KPI_COLUMNS                                                                                \
+    " select " MICROS(                                                                             \
+        "bucket") ", coalesce(o.currency, $3::text),"                                              \
+                  " trim_scale(coalesce(o.revenue, 0)), coalesce(o.orders, 0),"                    \
+                  " trim_scale(round(o.revenue / nullif(o.priced, 0), 6)),"                        \
+                  " coalesce(s.views, 0), coalesce(s.checkouts, 0), coalesce(s.purchases, 0),"     \
+                  " trim_scale(round(s.purchases::numeric / nullif(s.views, 0), 6))"               \
+                  " from o full join s using (bucket)"
+
+/* The newest `limit` rows, oldest first. */
+#define KPI(view)                                                                                  \
+    "with " KPI_PARTS(                                                                             \
+        view,                                                                                      \
+        "bucket >= $1::timestamptz and bucket < $2::timestamptz") " select * from (" KPI_COLUMNS   \
+                                                                  " order by bucket desc, "        \
+                                                                  "o.currency limit $4::bigint) "  \
+                                                                  "newest"                         \
+                                                                  " order by 1, 2"
+#define NEWEST(view, type)                                                                         \
+    "(select bucket from " view " where type = '" type "' and bucket >= $1::timestamptz"           \
+    " and bucket < $2::timestamptz order by bucket desc limit 1)"
+#define KPI_LATEST(view)                                                                           \
+    "with newest as materialized (select greatest(" NEWEST(view, "order") ", " NEWEST(             \
+        view, "session") ") as bucket), " KPI_PARTS(view, "bucket = (select bucket from newest) "  \
+                                                          "and bucket >= $1::timestamptz"          \
+                                                          " and bucket < $2::timestamptz")         \
+        KPI_COLUMNS " order by o.currency"
+
+#define VIEW_MINUTE "api.metric_minute"
+#define VIEW_HOUR   "api.metric_hour"
+
+static const tg_column_t kpi_columns[] = {
+    {"bucket", TG_COLUMN_TIME},       {"currency", TG_COLUMN_TEXT},
+    {"revenue", TG_COLUMN_NUMBER},    {"orders", TG_COLUMN_NUMBER},
+    {"avg_order", TG_COLUMN_NUMBER},  {"views", TG_COLUMN_NUMBER},
+    {"checkouts", TG_COLUMN_NUMBER},  {"purchases", TG_COLUMN_NUMBER},
+    {"conversion", TG_COLUMN_NUMBER},
+};
+
+#define COLUMNS(rows) .columns = (rows), .column_count = TG_ARRAY_LEN(rows)
+#define KPI_SHAPE(key, word, text)                                                                 \
+    {                                                                                              \
+        .name = (key), .sql = (text), .type = "order", .bucket = (word), COLUMNS(kpi_columns)      \
+    }
+
+const tg_shape_t tg_sql_kpi[2] = {
+    KPI_SHAPE("kpi.minute", "minute", KPI(VIEW_MINUTE)),
+    KPI_SHAPE("kpi.hour", "hour", KPI(VIEW_HOUR)),
+};
+const tg_shape_t tg_sql_kpi_latest[2] = {
+    KPI_SHAPE("kpi.latest.minute", "minute", KPI_LATEST(VIEW_MINUTE)),
+    KPI_SHAPE("kpi.latest.hour", "hour", KPI_LATEST(VIEW_HOUR)),
+};
+
+/* One row per stream and minute. The viewers at a minute's end are the current state less the
+ * deltas of all later minutes; those after `to` are counted too, as events may be up to ten minutes
+ * ahead. The state and the minutes are of one snapshot (one statement), so they agree. */
+#define STREAM_MINUTES(until)                                                                      \
+    "minutes as (select bucket, entity,"                                                           \
+    " coalesce(sum(count) filter (where kind = 'chat_message'), 0) as chat,"                       \
+    " coalesce(sum(sum) filter (where kind = 'donation'), 0) as donations,"                        \
+    " coalesce(sum(count) filter (where kind = 'viewer_join'), 0)"                                 \
+    " - coalesce(sum(count) filter (where kind = 'viewer_leave'), 0) as delta"                     \
+    " from api.metric_minute where type = 'stream' and bucket >= $1::timestamptz"                  \
+    " and bucket < " until " and ($3::text is null or entity = $3::text)"                          \
+    " group by bucket, entity),"                                                                   \
+    " viewed as (select m.*, greatest(coalesce(s.value, 0) - coalesce(sum(m.delta) over"           \
+    " (partition by m.entity order by m.bucket desc rows between unbounded preceding and 1"        \
+    " preceding), 0), 0) as viewers from minutes m left join api.stream_state s"                   \
+    " on s.type = 'stream' and s.entity = m.entity and s.name = 'active_viewers')"
+#define STREAM_COLUMNS                                                                             \
+    MICROS("bucket")                                                                               \
+    " as window_start, " MICROS(                                                                   \
+        "(bucket + interval '1 minute')") ", entity, viewers, chat, trim_scale(donations) from "   \
+                                          "viewed"
+#define AHEAD "now() + interval '1 day'"
+
+static const tg_column_t stream_columns[] = {
+    {"window_start", TG_COLUMN_TIME},    {"window_end", TG_COLUMN_TIME},
+    {"stream_id", TG_COLUMN_TEXT},       {"active_viewers", TG_COLUMN_NUMBER},
+    {"chat_messages", TG_COLUMN_NUMBER}, {"donations_usd", TG_COLUMN_NUMBER},
+};
+
+const tg_shape_t tg_sql_stream = {.name = "stream",
+                                  .sql = "with " STREAM_MINUTES(
+                                      AHEAD) " select * from (select " STREAM_COLUMNS
+                                             " where bucket < $2::timestamptz order by bucket "
+                                             "desc, entity limit $4::bigint) newest"
+                                             " order by 1, 3",
+                                  .type = "stream",
+                                  .bucket = "minute",
+                                  COLUMNS(stream_columns)};
+
+const tg_shape_t tg_sql_stream_latest = {
+    .name = "stream.latest",
+    .sql = "with " STREAM_MINUTES(
+        AHEAD) " select " STREAM_COLUMNS
+               " where bucket = (select max(bucket) from minutes where bucket < $2::timestamptz)"
+               " order by entity limit 5000",
+    .type = "stream",
+    .bucket = "minute",
+    COLUMNS(stream_columns)};
+
+#define TOP_MINUTES_SQL(value, kind)                                                               \
+    "select entity, trim_scale((" value ")::numeric) from api.metric_minute"                       \
+    " where type = 'stream' and kind = '" kind "' and bucket >= $1::timestamptz"                   \
+    " and bucket < $2::timestamptz group by entity order by " value                                \
+    " desc, entity limit $3::bigint"
+
+static const tg_column_t top_donations[] = {{"stream_id", TG_COLUMN_TEXT},
+                                            {"donations_usd", TG_COLUMN_NUMBER}};
+static const tg_column_t top_chat[] = {{"stream_id", TG_COLUMN_TEXT},
+                                       {"chat_messages", TG_COLUMN_NUMBER}};
+static const tg_column_t top_viewers[] = {{"stream_id", TG_COLUMN_TEXT},
+                                          {"active_viewers", TG_COLUMN_NUMBER}};
+
+const tg_shape_t tg_sql_top[3] = {
+    {.name = "top.donations",
+     .sql = TOP_MINUTES_SQL("sum(sum)", "donation"),
+     .type = "stream",
+     COLUMNS(top_donations)},
+    {.name = "top.chat",
+     .sql = TOP_MINUTES_SQL("sum(count)", "chat_message"),
+     .type = "stream",
+     COLUMNS(top_chat)},
+    /* Viewers are a state, not a sum: those who watch now, of the streams with an event in the
+       range. */
+    {.name = "top.viewers",
+     .sql =
+         "select s.entity, greatest(s.value, 0) from api.stream_state s"
+         " where s.type = 'stream' and s.name = 'active_viewers'"
+         " and exists (select from api.metric_minute m where m.type = 'stream'"
+         " and m.entity = s.entity and m.bucket >= $1::timestamptz and m.bucket < $2::timestamptz)"
+         " order by greatest(s.value, 0) desc, s.entity limit $3::bigint",
+     .type = "stream",
+     COLUMNS(top_viewers)},
+};
