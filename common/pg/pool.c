@@ -22,8 +22,9 @@ struct tg_pg_pool {
     tg_pg_call_t *first, *last; /* the calls that wait */
     size_t waiting, live;       /* live: calls whose `done` has not come */
     tg_timer_t retry;
-    uint64_t backoff_ms; /* of the next failure */
-    bool down;           /* logged as unreachable */
+    uint64_t backoff_ms;     /* of the next failure */
+    bool down;               /* logged as unreachable */
+    uint64_t alone_since_ms; /* no connection has stood since; 0: one stands */
     char error[256];
     uint64_t calls_total, failures_total;
 };
@@ -98,6 +99,25 @@ static bool connected(const tg_pg_pool_t *pool)
     return false;
 }
 
+/* No connection for so long that waiting for one makes no sense. */
+static bool out_of_patience(const tg_pg_pool_t *pool)
+{
+    return pool->alone_since_ms != 0 &&
+           tg_loop_now_ms(pool->loop) >= pool->alone_since_ms + TG_PG_PATIENCE_MS;
+}
+
+static const char no_connection[] = "no connection to PostgreSQL";
+
+static void fail_waiting(tg_pg_pool_t *pool)
+{
+    tg_pg_answer_t answer = {.sqlstate = "", .message = no_connection};
+    tg_pg_call_t *call = NULL;
+    while ((call = pool->first) != NULL) { /* what the callbacks ask anew does not get in here */
+        queue_remove(pool, call);
+        finish(call, TG_UNAVAILABLE, &answer);
+    }
+}
+
 static void on_deadline(void *arg)
 {
     tg_pg_call_t *call = arg;
@@ -110,7 +130,7 @@ static void on_deadline(void *arg)
         queue_remove(call->pool, call);
         if (!connected(call->pool)) {
             status = TG_UNAVAILABLE;
-            answer.message = "no connection to PostgreSQL";
+            answer.message = no_connection;
         }
     }
     finish(call, status, &answer);
@@ -230,6 +250,7 @@ static void on_open(void *arg, tg_pg_conn_t *conn)
     tg_pg_pool_t *pool = arg;
     (void)conn;
     pool->backoff_ms = BACKOFF_FIRST_MS;
+    pool->alone_since_ms = 0;
     if (pool->down)
         tg_log_info("postgres_connected", TG_F_TEXT("pool", pool->config.name));
     pool->down = false;
@@ -260,6 +281,8 @@ static void on_lost(void *arg, tg_pg_conn_t *conn, bool was_open, tg_pg_outcome_
     pool->error[sizeof(pool->error) - 1] = '\0';
     /* There is no caller to tell: said once when the last connection is gone, and once when one
      * stands again. */
+    if (pool->alone_since_ms == 0 && !connected(pool))
+        pool->alone_since_ms = tg_loop_now_ms(pool->loop);
     if (!pool->down && !connected(pool)) {
         pool->down = true;
         tg_log_warn("postgres_unreachable", TG_F_TEXT("pool", pool->config.name),
@@ -273,6 +296,8 @@ static void on_lost(void *arg, tg_pg_conn_t *conn, bool was_open, tg_pg_outcome_
     }
     grow(pool);
     answer_outcome(pool, outcome, true);
+    if (out_of_patience(pool))
+        fail_waiting(pool);
 }
 
 /* --- public --- */
@@ -328,6 +353,7 @@ tg_status_t tg_pg_pool_open(tg_loop_t *loop, const tg_pg_config_t *config, tg_pg
         return tg_error_set(error, TG_NOMEM, "out of memory");
     pool->loop = loop;
     pool->backoff_ms = BACKOFF_FIRST_MS;
+    pool->alone_since_ms = tg_loop_now_ms(loop);
     if (!copy_config(pool, config) || !create_conns(pool)) {
         tg_pg_pool_close(pool);
         return tg_error_set(error, TG_NOMEM, "out of memory");
@@ -373,6 +399,8 @@ tg_pg_call_t *tg_pg_call(tg_pg_pool_t *pool, const tg_str_t *tenant, const tg_pg
         settle(call, status, "", "the parameters are larger than 16 MiB");
     } else if (deadline_at_ms <= now) {
         settle(call, TG_TIMEOUT, "", "the deadline passed");
+    } else if (out_of_patience(pool)) {
+        settle(call, TG_UNAVAILABLE, "", no_connection);
     } else {
         queue_push(pool, call);
         dispatch(pool);

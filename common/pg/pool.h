@@ -7,8 +7,9 @@
  *
  * Limits: connections, waiting calls (TG_FULL beyond), bytes of parameters, rows per result, a deadline per
  * call that also cancels the statement in the server. A lost connection fails its call with TG_UNAVAILABLE
- * and is re-opened with backoff (100 ms to 5 s, jittered) while calls wait under their deadlines. A host
- * name in the DSN is resolved by libpq and blocks the loop for that long: name addresses or sockets.
+ * and is re-opened with backoff (100 ms to 5 s, jittered). Meanwhile calls wait under their deadlines; once
+ * there has been no connection for TG_PG_PATIENCE_MS they fail at once, so that a dead database does
+ * not hold up what has nothing to wait for. A host name in the DSN is resolved by libpq and blocks the loop for that long: name addresses or sockets.
  *
  * Threads: belongs to its loop's thread. */
 #ifndef TG_PG_POOL_H
@@ -32,6 +33,7 @@ typedef struct tg_pg_config {
 
 #define TG_PG_CONNECTIONS_MAX 64
 #define TG_PG_ROWS_MAX        100000
+#define TG_PG_PATIENCE_MS     2000
 
 TG_NODISCARD tg_status_t tg_pg_pool_open(tg_loop_t *loop, const tg_pg_config_t *config,
                                          tg_pg_pool_t **out_pool, tg_error_t *error);

@@ -303,6 +303,40 @@ static void a_killed_server_fails_the_calls_in_flight_and_serves_those_that_wait
     tg_pg_pool_close(pool);
 }
 
+static void after_a_while_without_a_connection_calls_fail_at_once(void **state)
+{
+    (void)state;
+    tg_pg_pool_t *pool = open_pool(2, 10);
+    assert_int_equal(ask_sql(pool, "select 1").status, TG_OK);
+    assert_int_equal(tg_pg_server_do(&server, "kill"), 0);
+    struct answer patient = {0}, late = {0};
+    tg_pg_stmt_t quick = {.sql = "select 2"};
+    tg_pg_stats_t stats = {.connected = true};
+    while (stats.connected) {
+        tg_loop_turn(loop, 10);
+        tg_pg_pool_stats(pool, &stats);
+    }
+    tg_pg_call(pool, NULL, &quick, 1, in_ms(60000), on_answer, &patient);
+    uint64_t started = tg_time_mono_ms();
+    turn_until(&patient.times, 1);
+    assert_int_equal(patient.status, TG_UNAVAILABLE);
+    assert_in_range(tg_time_mono_ms() - started, TG_PG_PATIENCE_MS / 2, 3 * TG_PG_PATIENCE_MS);
+    started = tg_time_mono_ms();
+    tg_pg_call(pool, NULL, &quick, 1, in_ms(60000), on_answer, &late);
+    assert_int_equal(late.times, 0);
+    turn_until(&late.times, 1);
+    assert_int_equal(late.status, TG_UNAVAILABLE);
+    assert_in_range(tg_time_mono_ms() - started, 0, 300);
+    assert_int_equal(tg_pg_server_do(&server, "start"), 0);
+    uint64_t end = tg_time_mono_ms() + 10000;
+    while (!stats.connected && tg_time_mono_ms() < end) {
+        tg_loop_turn(loop, 10);
+        tg_pg_pool_stats(pool, &stats);
+    }
+    assert_int_equal(ask_sql(pool, "select 1").status, TG_OK);
+    tg_pg_pool_close(pool);
+}
+
 static void a_server_that_dies_while_idle_is_noticed(void **state)
 {
     (void)state;
@@ -380,6 +414,7 @@ int main(void)
         cmocka_unit_test(a_passed_deadline_cancels_the_statement_and_keeps_the_connection),
         cmocka_unit_test(a_cancelled_call_is_not_heard_and_frees_its_connection),
         cmocka_unit_test(a_killed_server_fails_the_calls_in_flight_and_serves_those_that_wait),
+        cmocka_unit_test(after_a_while_without_a_connection_calls_fail_at_once),
         cmocka_unit_test(a_server_that_dies_while_idle_is_noticed),
         cmocka_unit_test(a_frozen_server_costs_a_call_no_more_than_its_deadline),
         cmocka_unit_test(a_wrong_connection_string_is_an_error_at_open),
