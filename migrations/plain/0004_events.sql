@@ -40,9 +40,10 @@ GRANT SELECT, INSERT, UPDATE ON data.metric_minute TO tidegate_worker;
 
 -- Makes the partitions of these days (UTC) where they are missing; returns how many days it made.
 --
--- At most 64 days in one call (each costs locks), none more than 401 days back or 2 ahead: a clock
--- or a record gone wrong must not fill the catalogue. Both refusals are errors of classes that the
--- worker answers by singling out the row. A partition is made beside the table and then attached, which
+-- At most 64 days in one call (each costs locks), none more than 430 days back or 2 ahead: a clock
+-- or a record gone wrong must not fill the catalogue. 430 is the horizon of 400 days that ingestion
+-- holds to, and the time that an accepted event may wait in Kafka. Both refusals are errors of classes
+-- that the worker answers by singling out the row. A partition is made beside the table and then attached, which
 -- lets inserts and reads of the others go on. Call it in a transaction of its own: makers wait for each
 -- other.
 CREATE FUNCTION data.ensure_days(days date[]) RETURNS integer
@@ -58,7 +59,7 @@ BEGIN
             USING ERRCODE = 'program_limit_exceeded';
     END IF;
     FOR day IN SELECT DISTINCT d FROM unnest(days) AS d ORDER BY d NULLS FIRST LOOP
-        IF day IS NULL OR day < today - 401 OR day > today + 2 THEN
+        IF day IS NULL OR day < today - 430 OR day > today + 2 THEN
             RAISE EXCEPTION 'day % is outside the store''s horizon', coalesce(day::text, 'NULL')
                 USING ERRCODE = 'datetime_field_overflow';
         END IF;
