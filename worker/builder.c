@@ -143,7 +143,7 @@ static void take_partition(tg_builder_t *builder, tg_partition_t *partition)
     for (tg_record_t *r = partition->head; r != NULL; r = r->next, count++) {
         if (!take_record(builder, partition, r))
             break;
-        next = r->message->offset + 1;
+        next = r->source.offset + 1;
     }
     if (count == 0)
         return;

@@ -161,7 +161,7 @@ static bool has_nul(tg_str_t text)
 static tg_status_t decode_body(tg_decoder_t *decoder, tg_record_t *record, tg_event_t *event,
                                const tg_event_type_t *type)
 {
-    const tg_str_t value = {record->message->payload, record->message->len};
+    const tg_str_t value = record->source.value;
     tg_error_t error = {0};
 
     tg_buf_clear(&decoder->payload);
@@ -212,7 +212,7 @@ static tg_status_t with_schema(tg_decoder_t *decoder, tg_record_t *record, tg_ev
 tg_status_t tg_decoder_run(tg_decoder_t *decoder, tg_record_t *record)
 {
     assert(record->state == TG_RECORD_RAW);
-    const tg_str_t value = {record->message->payload, record->message->len};
+    const tg_str_t value = record->source.value;
     tg_event_t event = {0};
     tg_error_t error = {0};
     uint32_t schema_id = 0;

@@ -98,7 +98,7 @@ void tg_assignment_pop(tg_assignment_t *assignment, tg_partition_t *partition, s
 
 void tg_assignment_pop_below(tg_assignment_t *assignment, tg_partition_t *partition, int64_t offset)
 {
-    while (partition->head != NULL && partition->head->message->offset < offset)
+    while (partition->head != NULL && partition->head->source.offset < offset)
         pop_one(assignment, partition);
 }
 

@@ -46,9 +46,10 @@ void tg_record_pool_destroy(tg_record_pool_t *pool)
     free(pool);
 }
 
-tg_record_t *tg_record_take(tg_record_pool_t *pool, rd_kafka_message_t *message, uint64_t now_ms)
+tg_record_t *tg_record_make(tg_record_pool_t *pool, const tg_record_source_t *source,
+                            uint64_t now_ms)
 {
-    assert(message != NULL);
+    assert(source != NULL);
     tg_record_t *record = pool->unused;
 
     if (record != NULL) {
@@ -62,17 +63,32 @@ tg_record_t *tg_record_take(tg_record_pool_t *pool, rd_kafka_message_t *message,
     }
     tg_buf_t texts = record->texts;
     tg_buf_clear(&texts);
-    *record = (tg_record_t){.message = message,
+    *record = (tg_record_t){.source = *source,
                             .arrived_ms = now_ms,
-                            .bytes = sizeof(*record) + message->len + message->key_len,
+                            .bytes = sizeof(*record) + source->value.len + source->key.len,
                             .texts = texts};
+    return record;
+}
+
+tg_record_t *tg_record_take(tg_record_pool_t *pool, rd_kafka_message_t *message, uint64_t now_ms)
+{
+    assert(message != NULL);
+    const tg_record_source_t source = {.topic = tg_str_from(rd_kafka_topic_name(message->rkt)),
+                                       .partition = message->partition,
+                                       .offset = message->offset,
+                                       .key = {message->key, message->key_len},
+                                       .value = {message->payload, message->len}};
+    tg_record_t *record = tg_record_make(pool, &source, now_ms);
+    if (record != NULL)
+        record->message = message;
     return record;
 }
 
 void tg_record_release(tg_record_pool_t *pool, tg_record_t *record)
 {
-    assert(record->message != NULL);
-    rd_kafka_message_destroy(record->message);
+    assert(record->next == NULL);
+    if (record->message != NULL)
+        rd_kafka_message_destroy(record->message);
     free(record->error);
     record->message = NULL;
     record->error = NULL;
@@ -117,7 +133,8 @@ static void append_headers(const rd_kafka_message_t *message, tg_buf_t *out)
     size_t len = 0;
 
     tg_buf_byte(out, '[');
-    if (rd_kafka_message_headers(message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+    if (message != NULL &&
+        rd_kafka_message_headers(message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR) {
         for (size_t i = 0;
              i < HEADERS_MAX && rd_kafka_header_get_all(headers, i, &name, &value, &len) == 0;
              i++) {
@@ -133,13 +150,12 @@ static void append_headers(const rd_kafka_message_t *message, tg_buf_t *out)
     tg_buf_byte(out, ']');
 }
 
-static void dead_letter_id(const tg_record_t *record, tg_str_t topic, tg_str_t topic_id,
-                           tg_uuid_t *out_id)
+static void dead_letter_id(const tg_record_t *record, tg_str_t topic_id, tg_uuid_t *out_id)
 {
     char place[64];
-    int len = snprintf(place, sizeof(place), "/%d/%lld/", (int)record->message->partition,
-                       (long long)record->message->offset);
-    const tg_str_t parts[] = {topic, {place, (size_t)len}, topic_id};
+    int len = snprintf(place, sizeof(place), "/%d/%lld/", (int)record->source.partition,
+                       (long long)record->source.offset);
+    const tg_str_t parts[] = {record->source.topic, {place, (size_t)len}, topic_id};
     tg_uuid_v5(&dead_letter_space, parts, TG_ARRAY_LEN(parts), out_id);
 }
 
@@ -147,17 +163,16 @@ void tg_record_dead_letter(const tg_record_t *record, tg_str_t topic_id, tg_buf_
                            tg_dead_letter_t *out_dead)
 {
     assert(record->state == TG_RECORD_DEAD);
-    const rd_kafka_message_t *message = record->message;
     tg_dead_letter_t dead = {
-        .topic = tg_str_from(rd_kafka_topic_name(message->rkt)),
+        .topic = record->source.topic,
         .topic_id = topic_id,
-        .partition = message->partition,
-        .offset = message->offset,
+        .partition = record->source.partition,
+        .offset = record->source.offset,
         .has_event = record->has_event,
         .code = tg_str_from(reason_codes[record->reason]),
         .text = record->error == NULL ? TG_STR("") : tg_str_from(record->error),
-        .key = {message->key, message->key_len},
-        .value = {message->payload, message->len},
+        .key = record->source.key,
+        .value = record->source.value,
     };
     if (record->has_event) {
         dead.tenant = record->row.tenant;
@@ -165,8 +180,8 @@ void tg_record_dead_letter(const tg_record_t *record, tg_str_t topic_id, tg_buf_
         dead.event_id = record->row.id;
         dead.occurred_at = record->row.occurred_at;
     }
-    dead_letter_id(record, dead.topic, topic_id, &dead.id);
-    append_headers(message, headers);
+    dead_letter_id(record, topic_id, &dead.id);
+    append_headers(record->message, headers);
     dead.headers = headers->failed ? TG_STR("[]") : tg_buf_view(headers);
     *out_dead = dead;
 }

@@ -31,9 +31,18 @@ typedef enum tg_dead_reason {
     TG_DEAD_STORE,
 } tg_dead_reason_t;
 
+/* Where a record stands and what it holds; borrowed from its message. */
+typedef struct tg_record_source {
+    tg_str_t topic;
+    int32_t partition;
+    int64_t offset;
+    tg_str_t key, value; /* ptr NULL: none */
+} tg_record_source_t;
+
 typedef struct tg_record {
     struct tg_record *next;
-    rd_kafka_message_t *message; /* owned */
+    rd_kafka_message_t *message; /* owned; NULL where a record was made without Kafka */
+    tg_record_source_t source;
     tg_record_state_t state;
     uint64_t arrived_ms;
     size_t bytes;   /* what it counts for in the buffer */
@@ -52,6 +61,11 @@ void tg_record_pool_destroy(tg_record_pool_t *pool); /* all records must be back
 /* A raw record that takes `message`; NULL when out of memory (the message is then still the
  * caller's). */
 tg_record_t *tg_record_take(tg_record_pool_t *pool, rd_kafka_message_t *message, uint64_t now_ms);
+
+/* A raw record without a message, for what drives the batching without Kafka; `source` is borrowed
+ * until the release. */
+tg_record_t *tg_record_make(tg_record_pool_t *pool, const tg_record_source_t *source,
+                            uint64_t now_ms);
 
 /* Gives the record back and destroys its message. */
 void tg_record_release(tg_record_pool_t *pool, tg_record_t *record);

@@ -34,9 +34,10 @@ static tg_status_t take(tg_worker_thread_t *thread, tg_partition_t *partition)
     partition->recreated = false;
     if (partition->claim.recreated)
         note_recreated(thread, partition->topic, partition->number);
-    tg_log_info("partition_claimed", TG_F_TEXT("topic", partition->topic),
-                TG_F_INT("partition", partition->number), TG_F_INT("epoch", partition->claim.epoch),
-                TG_F_INT("next_offset", partition->claim.next_offset));
+    tg_log_debug("partition_claimed", TG_F_TEXT("topic", partition->topic),
+                 TG_F_INT("partition", partition->number),
+                 TG_F_INT("epoch", partition->claim.epoch),
+                 TG_F_INT("next_offset", partition->claim.next_offset));
     return TG_OK;
 }
 
@@ -73,6 +74,8 @@ tg_status_t tg_thread_on_assign(void *arg, rd_kafka_topic_partition_list_t *list
         status = assign_all(thread, list);
     thread->assign_failed = status != TG_OK;
     if (status == TG_OK) {
+        tg_log_info("partitions_claimed", TG_F_TEXT("owner", thread->owner),
+                    TG_F_INT("count", list->cnt));
         tg_thread_database_works(thread);
     } else {
         tg_assignment_clear(&thread->assignment);

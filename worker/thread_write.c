@@ -12,8 +12,8 @@
  * above it records are gone (retention). */
 static void note_jump(tg_worker_thread_t *thread, tg_partition_t *partition, int64_t offset)
 {
-    int64_t expected = partition->tail != NULL ? partition->tail->message->offset + 1
-                                               : partition->claim.next_offset;
+    int64_t expected =
+        partition->tail != NULL ? partition->tail->source.offset + 1 : partition->claim.next_offset;
     bool recreated = offset < expected;
 
     partition->recreated = partition->recreated || recreated;
@@ -36,8 +36,8 @@ static void decode(tg_worker_thread_t *thread, tg_record_t *record)
         return;
     }
     tg_metric_add(thread->shard, WK_REGISTRY_WAITS, 0, 1);
-    tg_log_warn("schema_unavailable", TG_F_INT("partition", record->message->partition),
-                TG_F_INT("offset", record->message->offset),
+    tg_log_warn("schema_unavailable", TG_F_INT("partition", record->source.partition),
+                TG_F_INT("offset", record->source.offset),
                 TG_F_TEXT("action", "its partition waits"));
     thread->registry_at_ms = tg_time_mono_ms() + REGISTRY_RETRY_MS;
 }
