@@ -1,0 +1,537 @@
+/* Random schemas and values against libavro: our bytes must be the same as its bytes, and come back
+ * as the same value. libavro serves as the oracle only for what is valid: it is fed schemas that
+ * our linter has passed and values that fit them (on hostile input it crashes).
+ *
+ * Left out: logical types (libavro drops them) and absent fields (it has no defaults); the codec's
+ * unit tests cover those. TIDEGATE_TEST_SEED repeats a run. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "common/avro/codec.h"
+
+#ifndef TG_HAVE_AVRO
+
+static void libavro_is_missing(void **state)
+{
+    (void)state;
+    print_message("libavro (avro-c) is not installed: nothing to compare with\n");
+    skip();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(libavro_is_missing)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+#else
+
+#include <avro.h>
+
+#define SCHEMAS           400
+#define VALUES_PER_SCHEMA 5
+#define DEPTH_MAX         4
+
+static uint64_t random_state;
+
+static uint64_t random_next(void)
+{
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return random_state;
+}
+
+static unsigned random_below(unsigned n)
+{
+    return (unsigned)(random_next() >> 11) % n;
+}
+
+/* --- schemas --- */
+
+struct generator {
+    tg_buf_t *out;
+    unsigned named;       /* r0, e1, f2, … */
+    char records[32][16]; /* whose definition has begun: may be referred to */
+    unsigned record_count;
+};
+
+static void put_type(struct generator *g, unsigned depth);
+
+static void put_record(struct generator *g, unsigned depth)
+{
+    unsigned id = g->named++, fields = random_below(5);
+    unsigned known = g->record_count;
+    tg_buf_printf(g->out, "{\"type\":\"record\",\"name\":\"r%u\",\"fields\":[", id);
+    for (unsigned i = 0; i < fields; i++) {
+        tg_buf_printf(g->out, "%s{\"name\":\"f%u\",\"type\":", i == 0 ? "" : ",", i);
+        put_type(g, depth + 1);
+        tg_buf_byte(g->out, '}');
+    }
+    tg_buf_append(g->out, "]}", 2);
+    if (known < 32) {
+        g->record_count = known + 1;
+        snprintf(g->records[known], sizeof(g->records[known]), "r%u", id);
+    }
+}
+
+/* A list that is made of itself, the one recursion that always ends. */
+static void put_recursive(struct generator *g)
+{
+    unsigned id = g->named++;
+    tg_buf_printf(
+        g->out,
+        "{\"type\":\"record\",\"name\":\"r%u\",\"fields\":[{\"name\":\"v\",\"type\":\"int\"},"
+        "{\"name\":\"next\",\"type\":[\"null\",\"r%u\"]},"
+        "{\"name\":\"all\",\"type\":{\"type\":\"array\",\"items\":\"r%u\"}}]}",
+        id, id, id);
+}
+
+static void put_union(struct generator *g, unsigned depth)
+{
+    /* One type of each kind at most, in a random rotation. */
+    unsigned start = random_below(7), count = 1 + random_below(5);
+    tg_buf_byte(g->out, '[');
+    for (unsigned i = 0; i < count; i++) {
+        if (i > 0)
+            tg_buf_byte(g->out, ',');
+        switch ((start + i) % 7) {
+        case 0:
+            tg_buf_str(g->out, TG_STR("\"null\""));
+            break;
+        case 1:
+            tg_buf_str(g->out, TG_STR("\"long\""));
+            break;
+        case 2:
+            tg_buf_str(g->out, TG_STR("\"string\""));
+            break;
+        case 3:
+            tg_buf_str(g->out, TG_STR("\"boolean\""));
+            break;
+        case 4:
+            tg_buf_str(g->out, TG_STR("\"double\""));
+            break;
+        case 5:
+            put_record(g, depth + 1);
+            break;
+        default:
+            tg_buf_str(g->out, TG_STR("{\"type\":\"array\",\"items\":\"int\"}"));
+        }
+    }
+    tg_buf_byte(g->out, ']');
+}
+
+static void put_named(struct generator *g, unsigned depth)
+{
+    switch (random_below(4)) {
+    case 0:
+        tg_buf_printf(g->out,
+                      "{\"type\":\"enum\",\"name\":\"e%u\",\"symbols\":[\"A\",\"B\",\"C_3\"]}",
+                      g->named++);
+        break;
+    case 1:
+        tg_buf_printf(g->out, "{\"type\":\"fixed\",\"name\":\"x%u\",\"size\":%u}", g->named,
+                      1 + random_below(20));
+        g->named++;
+        break;
+    case 2:
+        if (g->record_count > 0) {
+            tg_buf_printf(g->out, "\"%s\"", g->records[random_below(g->record_count)]);
+            break;
+        }
+        put_recursive(g);
+        break;
+    default:
+        put_record(g, depth);
+    }
+}
+
+static void put_type(struct generator *g, unsigned depth)
+{
+    static const char *const simple[] = {"null",  "boolean", "int",   "long",
+                                         "float", "double",  "bytes", "string"};
+    unsigned pick = depth >= DEPTH_MAX ? 0 : random_below(8);
+    if (pick < 3) {
+        tg_buf_printf(g->out, "\"%s\"", simple[random_below(8)]);
+    } else if (pick < 5) {
+        put_named(g, depth + 1);
+    } else if (pick == 5) {
+        put_union(g, depth + 1);
+    } else {
+        tg_buf_printf(g->out, pick == 6 ? "{\"type\":\"array\",\"items\":"
+                                        : "{\"type\":\"map\",\"values\":");
+        put_type(g, depth + 1);
+        tg_buf_byte(g->out, '}');
+    }
+}
+
+/* --- values, as JSON text --- */
+
+static void put_text(tg_buf_t *out, unsigned highest, unsigned len)
+{
+    char bytes[256];
+    size_t n = 0;
+    for (unsigned i = 0; i < len; i++) {
+        unsigned code = 1 + random_below(highest);
+        if (code < 0x80) {
+            bytes[n++] = (char)code;
+        } else {
+            bytes[n++] = (char)(0xc0 | code >> 6);
+            bytes[n++] = (char)(0x80 | (code & 0x3f));
+        }
+    }
+    tg_buf_json_string(out, (tg_str_t){bytes, n});
+}
+
+static void put_integer(tg_buf_t *out, bool wide)
+{
+    static const int64_t edges[] = {0, -1, 1, 63, 64, -64, -65, INT32_MIN, INT32_MAX};
+    static const int64_t wide_edges[] = {INT64_MIN, INT64_MAX};
+    if (wide && random_below(6) == 0)
+        tg_buf_i64(out, wide_edges[random_below(2)]);
+    else if (random_below(2) == 0)
+        tg_buf_i64(out, edges[random_below(TG_ARRAY_LEN(edges))]);
+    else
+        tg_buf_i64(out, wide ? (int64_t)random_next() : (int64_t)(int32_t)random_next());
+}
+
+static void put_value(tg_buf_t *out, const tg_avro_type_t *type, unsigned depth);
+
+static void put_real(tg_buf_t *out)
+{
+    double value = (double)(int64_t)random_next() / (double)(1 + random_below(1000000));
+    tg_buf_json_double(out, random_below(4) == 0 ? 0 : value);
+}
+
+static void put_items(tg_buf_t *out, const tg_avro_type_t *type, unsigned depth)
+{
+    /* libavro cannot append items of no bytes (it takes malloc(0) for a failure). */
+    unsigned count = depth > 6 || type->items->may_be_empty ? 0 : random_below(4);
+    bool map = type->kind == TG_AVRO_MAP;
+    tg_buf_byte(out, map ? '{' : '[');
+    for (unsigned i = 0; i < count; i++) {
+        if (i > 0)
+            tg_buf_byte(out, ',');
+        if (map)
+            tg_buf_printf(out, "\"k%u\":", i);
+        put_value(out, type->items, depth + 1);
+    }
+    tg_buf_byte(out, map ? '}' : ']');
+}
+
+/* Members in a random rotation: the order must not matter. */
+static void put_members(tg_buf_t *out, const tg_avro_type_t *type, unsigned depth)
+{
+    unsigned start = type->count == 0 ? 0 : random_below(type->count);
+    tg_buf_byte(out, '{');
+    for (uint32_t i = 0; i < type->count; i++) {
+        const tg_avro_field_t *field = &type->fields[(start + i) % type->count];
+        if (i > 0)
+            tg_buf_byte(out, ',');
+        tg_buf_json_string(out, field->name);
+        tg_buf_byte(out, ':');
+        put_value(out, field->type, depth + 1);
+    }
+    tg_buf_byte(out, '}');
+}
+
+static const tg_avro_type_t *any_branch(const tg_avro_type_t *type, unsigned depth)
+{
+    for (uint32_t i = 0; depth > 6 && i < type->count; i++) {
+        if (type->branches[i]->kind == TG_AVRO_NULL)
+            return type->branches[i]; /* let recursion end */
+    }
+    return type->branches[random_below(type->count)];
+}
+
+static void put_value(tg_buf_t *out, const tg_avro_type_t *type, unsigned depth)
+{
+    switch (type->kind) {
+    case TG_AVRO_NULL:
+        tg_buf_str(out, TG_STR("null"));
+        break;
+    case TG_AVRO_BOOLEAN:
+        tg_buf_str(out, random_below(2) == 0 ? TG_STR("true") : TG_STR("false"));
+        break;
+    case TG_AVRO_INT:
+    case TG_AVRO_LONG:
+        put_integer(out, type->kind == TG_AVRO_LONG);
+        break;
+    case TG_AVRO_FLOAT:
+    case TG_AVRO_DOUBLE:
+        put_real(out);
+        break;
+    case TG_AVRO_BYTES:
+        put_text(out, 0xff, random_below(100));
+        break;
+    case TG_AVRO_STRING:
+        put_text(out, 0x7ff, random_below(100));
+        break;
+    case TG_AVRO_FIXED:
+        put_text(out, 0xff, type->size);
+        break;
+    case TG_AVRO_ENUM:
+        tg_buf_json_string(out, type->symbols[random_below(type->count)]);
+        break;
+    case TG_AVRO_RECORD:
+        put_members(out, type, depth);
+        break;
+    case TG_AVRO_UNION:
+        put_value(out, any_branch(type, depth), depth + 1);
+        break;
+    default:
+        put_items(out, type, depth);
+    }
+}
+
+/* --- the same value in libavro's hands --- */
+
+static void fill(avro_value_t *to, const tg_avro_type_t *type, const tg_json_node_t *nodes,
+                 size_t at);
+
+static void fill_items(avro_value_t *to, const tg_avro_type_t *type, const tg_json_node_t *nodes,
+                       size_t at)
+{
+    size_t child = at + 1;
+    for (uint32_t i = 0; i < nodes[at].count; i++) {
+        avro_value_t item;
+        char key[64];
+        if (type->kind == TG_AVRO_ARRAY) {
+            assert_int_equal(avro_value_append(to, &item, NULL), 0);
+        } else {
+            snprintf(key, sizeof(key), TG_STR_FMT, TG_STR_ARG(nodes[child].key));
+            assert_int_equal(avro_value_add(to, key, &item, NULL, NULL), 0);
+        }
+        fill(&item, type->items, nodes, child);
+        child = nodes[child].next;
+    }
+}
+
+static void fill_members(avro_value_t *to, const tg_avro_type_t *type, const tg_json_node_t *nodes,
+                         size_t at)
+{
+    size_t child = at + 1;
+    for (uint32_t i = 0; i < nodes[at].count; i++) {
+        avro_value_t member;
+        int field = tg_avro_type_find(type, nodes[child].key);
+        assert_true(field >= 0);
+        assert_int_equal(avro_value_get_by_index(to, (size_t)field, &member, NULL), 0);
+        fill(&member, type->fields[field].type, nodes, child);
+        child = nodes[child].next;
+    }
+}
+
+static void fill_union(avro_value_t *to, const tg_avro_type_t *type, const tg_json_node_t *nodes,
+                       size_t at)
+{
+    avro_value_t branch;
+    int index = tg_avro_union_pick(type, nodes, at);
+    assert_true(index >= 0);
+    assert_int_equal(avro_value_set_branch(to, index, &branch), 0);
+    fill(&branch, type->branches[index], nodes, at);
+}
+
+/* Code points up to U+00FF to bytes. */
+static size_t to_bytes(tg_str_t text, char *out)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned c = (unsigned char)text.ptr[i];
+        if (c >= 0xc0)
+            c = (c & 3) << 6 | ((unsigned char)text.ptr[++i] & 0x3f);
+        out[n++] = (char)c;
+    }
+    return n;
+}
+
+static double number_of(const tg_json_node_t *node)
+{
+    if (node->type == TG_JSON_DOUBLE)
+        return node->value.real;
+    return node->type == TG_JSON_INT ? (double)node->value.integer : (double)node->value.uinteger;
+}
+
+static int64_t integer_of(const tg_json_node_t *node)
+{
+    return node->type == TG_JSON_INT ? node->value.integer : (int64_t)node->value.real;
+}
+
+static int fill_scalar(avro_value_t *to, const tg_avro_type_t *type, const tg_json_node_t *node)
+{
+    char bytes[256];
+    switch (type->kind) {
+    case TG_AVRO_NULL:
+        return avro_value_set_null(to);
+    case TG_AVRO_BOOLEAN:
+        return avro_value_set_boolean(to, node->type == TG_JSON_TRUE);
+    case TG_AVRO_INT:
+        return avro_value_set_int(to, (int32_t)integer_of(node));
+    case TG_AVRO_LONG:
+        return avro_value_set_long(to, integer_of(node));
+    case TG_AVRO_FLOAT:
+        return avro_value_set_float(to, (float)number_of(node));
+    case TG_AVRO_DOUBLE:
+        return avro_value_set_double(to, number_of(node));
+    case TG_AVRO_BYTES:
+        return avro_value_set_bytes(to, bytes, to_bytes(node->value.text, bytes));
+    case TG_AVRO_FIXED:
+        return avro_value_set_fixed(to, bytes, to_bytes(node->value.text, bytes));
+    case TG_AVRO_ENUM:
+        return avro_value_set_enum(to, tg_avro_type_find(type, node->value.text));
+    default:
+        memcpy(bytes, node->value.text.ptr, node->value.text.len);
+        bytes[node->value.text.len] = '\0';
+        return avro_value_set_string_len(to, bytes, node->value.text.len + 1);
+    }
+}
+
+static void fill(avro_value_t *to, const tg_avro_type_t *type, const tg_json_node_t *nodes,
+                 size_t at)
+{
+    switch (type->kind) {
+    case TG_AVRO_ARRAY:
+    case TG_AVRO_MAP:
+        fill_items(to, type, nodes, at);
+        break;
+    case TG_AVRO_RECORD:
+        fill_members(to, type, nodes, at);
+        break;
+    case TG_AVRO_UNION:
+        fill_union(to, type, nodes, at);
+        break;
+    default:
+        assert_int_equal(fill_scalar(to, type, &nodes[at]), 0);
+    }
+}
+
+/* --- the comparison --- */
+
+struct fixture {
+    tg_json_parser_t *parser;
+    tg_avro_codec_t *codec;
+    tg_buf_t schema_text, json, ours, back, again;
+    size_t values, bytes;
+};
+
+static void parse_json(struct fixture *f, const tg_buf_t *text, const tg_json_node_t **nodes)
+{
+    tg_error_t error;
+    size_t count;
+    if (tg_json_parse(f->parser, tg_buf_view(text), nodes, &count, &error) != TG_OK)
+        fail_msg("%s in %.*s", error.text, (int)text->len, text->data);
+}
+
+static void compare_with_libavro(struct fixture *f, const tg_avro_type_t *type,
+                                 avro_value_iface_t *iface, const tg_json_node_t *nodes)
+{
+    static char theirs[1 << 20];
+    avro_value_t value;
+    assert_int_equal(avro_generic_value_new(iface, &value), 0);
+    fill(&value, type, nodes, 0);
+    avro_writer_t writer = avro_writer_memory(theirs, sizeof(theirs));
+    if (avro_value_write(writer, &value) != 0)
+        fail_msg("libavro: %s; schema %.*s value %.*s", avro_strerror(), (int)f->schema_text.len,
+                 f->schema_text.data, (int)f->json.len, f->json.data);
+    size_t len = (size_t)avro_writer_tell(writer);
+    if (len != f->ours.len || (len > 0 && memcmp(theirs, f->ours.data, len) != 0))
+        fail_msg("libavro writes %zu bytes, we %zu; schema %.*s value %.*s", len, f->ours.len,
+                 (int)f->schema_text.len, f->schema_text.data, (int)f->json.len, f->json.data);
+    avro_writer_free(writer);
+    avro_value_decref(&value);
+}
+
+static void check_round_trip(struct fixture *f, const tg_avro_type_t *type)
+{
+    const tg_json_node_t *nodes;
+    tg_avro_error_t error = {0};
+    tg_buf_clear(&f->back);
+    tg_buf_clear(&f->again);
+    if (tg_avro_decode(type, tg_buf_view(&f->ours), 0, &f->back, &error) != TG_OK)
+        fail_msg("%s: %s; value %.*s", error.path, error.message, (int)f->json.len, f->json.data);
+    parse_json(f, &f->back, &nodes);
+    if (tg_avro_encode(f->codec, type, nodes, 0, 0, &f->again, &error) != TG_OK)
+        fail_msg("%s: %s; value %.*s", error.path, error.message, (int)f->back.len, f->back.data);
+    if (!tg_str_eq(tg_buf_view(&f->ours), tg_buf_view(&f->again)))
+        fail_msg("not the same after a round trip; schema %.*s value %.*s became %.*s",
+                 (int)f->schema_text.len, f->schema_text.data, (int)f->json.len, f->json.data,
+                 (int)f->back.len, f->back.data);
+}
+
+static void check_value(struct fixture *f, const tg_avro_type_t *type, avro_value_iface_t *iface)
+{
+    const tg_json_node_t *nodes;
+    tg_avro_error_t error = {0};
+    tg_buf_clear(&f->json);
+    tg_buf_clear(&f->ours);
+    put_value(&f->json, type, 0);
+    assert_false(f->json.failed);
+    parse_json(f, &f->json, &nodes);
+    if (tg_avro_encode(f->codec, type, nodes, 0, 0, &f->ours, &error) != TG_OK)
+        fail_msg("%s: %s; schema %.*s value %.*s", error.path, error.message,
+                 (int)f->schema_text.len, f->schema_text.data, (int)f->json.len, f->json.data);
+    compare_with_libavro(f, type, iface, nodes);
+    check_round_trip(f, type);
+    f->values++;
+    f->bytes += f->ours.len;
+}
+
+static void check_schema(struct fixture *f)
+{
+    struct generator generator = {.out = &f->schema_text};
+    tg_avro_schema_t *schema;
+    tg_error_t error;
+    avro_schema_t theirs;
+    tg_buf_clear(&f->schema_text);
+    put_record(&generator, 0);
+    if (tg_avro_schema_parse(tg_buf_view(&f->schema_text), &schema, &error) != TG_OK)
+        fail_msg("%s: %.*s", error.text, (int)f->schema_text.len, f->schema_text.data);
+    if (avro_schema_from_json_length(f->schema_text.data, f->schema_text.len, &theirs) != 0)
+        fail_msg("libavro: %s: %.*s", avro_strerror(), (int)f->schema_text.len,
+                 f->schema_text.data);
+    avro_value_iface_t *iface = avro_generic_class_from_schema(theirs);
+    assert_non_null(iface);
+    for (int i = 0; i < VALUES_PER_SCHEMA; i++)
+        check_value(f, tg_avro_schema_root(schema), iface);
+    avro_value_iface_decref(iface);
+    avro_schema_decref(theirs);
+    tg_avro_schema_destroy(schema);
+}
+
+static void our_bytes_are_libavros_bytes_for_random_schemas_and_values(void **state)
+{
+    (void)state;
+    const char *given = getenv("TIDEGATE_TEST_SEED");
+    uint64_t seed = given != NULL ? strtoull(given, NULL, 10) : (uint64_t)time(NULL) << 20;
+    random_state = seed | 1;
+    print_message("TIDEGATE_TEST_SEED=%llu\n", (unsigned long long)seed);
+    struct fixture f = {.parser = tg_json_parser_create(1 << 20, 64),
+                        .codec = tg_avro_codec_create()};
+    f.schema_text = f.json = f.ours = f.back = f.again = tg_buf_make(1 << 20);
+    for (int i = 0; i < SCHEMAS; i++)
+        check_schema(&f);
+    print_message("%zu values of %d schemas, %zu bytes\n", f.values, SCHEMAS, f.bytes);
+    tg_json_parser_destroy(f.parser);
+    tg_avro_codec_destroy(f.codec);
+    tg_buf_dispose(&f.schema_text);
+    tg_buf_dispose(&f.json);
+    tg_buf_dispose(&f.ours);
+    tg_buf_dispose(&f.back);
+    tg_buf_dispose(&f.again);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(our_bytes_are_libavros_bytes_for_random_schemas_and_values),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+#endif
