@@ -1,8 +1,9 @@
 /* Where a key may stand in a request, and what is refused. */
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+
+#include <cmocka.h>
 
 #include "gateway/auth.h"
 

@@ -1,8 +1,9 @@
 /* The bucket's promises, on a clock of the test's own. */
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+
+#include <cmocka.h>
 
 #include "gateway/bucket.h"
 

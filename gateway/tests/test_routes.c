@@ -1,8 +1,10 @@
 /* Aliases, upstream targets and their encoding. */
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
+
+#include <cmocka.h>
 
 #include "gateway/routes.h"
 

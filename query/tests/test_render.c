@@ -1,8 +1,9 @@
 /* Entries: what is written, what a cached one must look like, and what the entity tag covers. */
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+
+#include <cmocka.h>
 
 #include "query/render.h"
 
