@@ -30,6 +30,7 @@ enum { CANCEL_GONE, CANCEL_DEADLINE, CANCEL_DRAIN };
 
 #define TG_HTTP_SWEEP_MS        250 /* how late a connection's timeout may strike */
 #define TG_HTTP_DRAIN_SWEEP_MS  20
+#define TG_HTTP_HANDSHAKE_MS    30   /* drain: for handshakes under way to end */
 #define TG_HTTP_LAME_MS         1000 /* drain: kept connections may send one last request */
 #define TG_HTTP_FREE_REQS       256  /* request structs kept per thread */
 #define TG_HTTP_REQ_ID_MAX      64
@@ -111,8 +112,8 @@ struct tg_http_thread {
     size_t conn_count, inflight_count, free_count, linger_count;
     h2o_linklist_t lingers;
     bool draining;
-    uint64_t lame_until_ms;
-    _Atomic size_t cut_requests; /* read by the main thread */
+    uint64_t listen_until_ms, lame_until_ms; /* while draining */
+    _Atomic size_t cut_requests;             /* read by the main thread */
 
     void *thread_ctx;
     tg_metrics_shard_t *shard; /* of the server's own metrics */

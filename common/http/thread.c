@@ -18,6 +18,7 @@
 #include "common/observe/log.h"
 
 static void on_sweep(void *arg);
+static void close_listener(tg_http_thread_t *thread);
 static void on_listener(h2o_socket_t *listener, const char *err);
 
 /* --- connections --- */
@@ -203,7 +204,10 @@ static void on_sweep(void *arg)
     uint64_t now = tg_loop_now_ms(thread->loop);
     for (h2o_linklist_t *at = thread->conns.next; at != &thread->conns; at = at->next)
         sweep_one(H2O_STRUCT_FROM_MEMBER(tg_http_conn_t, link, at), now);
-    if (thread->draining && thread->conn_count == 0 && thread->linger_count == 0)
+    if (thread->listener != NULL && thread->draining && now >= thread->listen_until_ms)
+        close_listener(thread);
+    if (thread->draining && thread->listener == NULL && thread->conn_count == 0 &&
+        thread->linger_count == 0)
         report_drained(thread);
     else if (thread->draining || thread->conn_count > 0)
         tg_timer_start(thread->loop, &thread->sweep,
@@ -213,12 +217,24 @@ static void on_sweep(void *arg)
 
 /* --- draining --- */
 
-static void close_listener(tg_http_thread_t *thread)
+/* New handshakes are dropped by the kernel, those under way still end. */
+static void refuse_handshakes(tg_http_thread_t *thread)
 {
-    struct sock_filter drop_all[] = {BPF_STMT(BPF_RET | BPF_K, 0)};
-    struct sock_fprog program = {.len = 1, .filter = drop_all};
+    enum { FLAGS_AT = 13, SYN = 0x02, ACK = 0x10 };
+    struct sock_filter drop_syn[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, FLAGS_AT),
+        BPF_STMT(BPF_ALU | BPF_AND | BPF_K, SYN | ACK),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYN, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+    };
+    struct sock_fprog program = {.len = TG_ARRAY_LEN(drop_syn), .filter = drop_syn};
     (void)setsockopt(h2o_socket_get_fd(thread->listener), SOL_SOCKET, SO_ATTACH_FILTER, &program,
                      sizeof(program)); /* best effort: without it a few late ones are reset */
+}
+
+static void close_listener(tg_http_thread_t *thread)
+{
     h2o_socket_t *sock;
     while ((sock = h2o_evloop_socket_accept(thread->listener)) != NULL)
         adopt(thread, sock);
@@ -235,8 +251,8 @@ void tg_http_thread_begin_drain(void *arg)
     thread->lame_until_ms =
         tg_loop_now_ms(thread->loop) + (lame < TG_HTTP_LAME_MS ? lame : TG_HTTP_LAME_MS);
     thread->context.shutdown_requested = 1; /* the function for it starts a timer of HTTP/2's */
-    tg_timer_stop(&thread->resume);
-    close_listener(thread);
+    thread->listen_until_ms = tg_loop_now_ms(thread->loop) + TG_HTTP_HANDSHAKE_MS;
+    refuse_handshakes(thread);
     tg_timer_start(thread->loop, &thread->sweep, 0, on_sweep, thread);
 }
 
