@@ -222,7 +222,8 @@ static tg_status_t read_answer(tg_registry_client_t *client, const tg_registry_e
 static void note_answer(tg_registry_client_t *client, const tg_http_response_t *response)
 {
     bool refused = response->code == 401 || response->code == 403;
-    atomic_store(&client->refused, refused);
+    if (refused || response->code == 200)
+        atomic_store(&client->refused, refused); /* 404 may come from before the check */
     if (response->code < 500)
         atomic_store(&client->answered_ms, tg_time_mono_ms());
     if (refused)

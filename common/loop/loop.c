@@ -89,6 +89,14 @@ static size_t run_posts(tg_loop_t *loop)
     return posts.len;
 }
 
+/* h2o keeps freed read buffers per thread, and forgets them when the thread ends. */
+static void free_buffer_cache(void)
+{
+    h2o_mem_recycle_t *buffers = &h2o_socket_buffer_prototype.allocator;
+    while (buffers->cnt > 0)
+        free(h2o_mem_alloc_recycle(buffers, H2O_SOCKET_INITIAL_INPUT_BUFFER_SIZE));
+}
+
 void tg_loop_destroy(tg_loop_t *loop)
 {
     if (loop == NULL)
@@ -102,6 +110,7 @@ void tg_loop_destroy(tg_loop_t *loop)
         int epoll_fd = ((struct epoll_loop *)loop->h2o)->epoll_fd;
         tg_loop_run_pending(loop);
         h2o_evloop_destroy(loop->h2o);
+        free_buffer_cache();
         (void)close(epoll_fd);
     }
     if (loop->wake_fd >= 0)
