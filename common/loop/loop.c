@@ -164,8 +164,11 @@ void tg_loop_run(tg_loop_t *loop)
 void tg_loop_stop(tg_loop_t *loop)
 {
     assert(loop != NULL);
+    /* Destroying takes the mutex as well, so the loop is not gone before this thread is through. */
+    pthread_mutex_lock(&loop->mutex);
     atomic_store(&loop->stop, true);
     wake(loop);
+    pthread_mutex_unlock(&loop->mutex);
 }
 
 /* Room for one more post; under the mutex. */
@@ -188,15 +191,13 @@ tg_status_t tg_loop_post(tg_loop_t *loop, tg_loop_fn fn, void *arg)
 {
     assert(loop != NULL);
     assert(fn != NULL);
-    bool was_empty = false;
-    pthread_mutex_lock(&loop->mutex);
+    pthread_mutex_lock(&loop->mutex); /* over the wake-up too, see tg_loop_stop */
     tg_status_t status = grow_posts(&loop->queued);
     if (status == TG_OK) {
-        was_empty = loop->queued.len == 0;
         loop->queued.items[loop->queued.len++] = (struct tg_loop_post){fn, arg};
+        if (loop->queued.len == 1)
+            wake(loop);
     }
     pthread_mutex_unlock(&loop->mutex);
-    if (was_empty)
-        wake(loop);
     return status;
 }
