@@ -83,12 +83,14 @@ static int is_schema_file(const struct dirent *entry)
 tg_status_t tg_builtin_load(const char *dir, tg_builtin_t **out_builtin, tg_error_t *error)
 {
     assert(dir != NULL);
+    tg_builtin_t *builtin = calloc(1, sizeof(*builtin));
+    if (builtin == NULL)
+        return tg_error_set(error, TG_NOMEM, "out of memory");
     struct dirent **names = NULL;
     int count = scandir(dir, &names, is_schema_file, alphasort);
+    tg_status_t status = TG_OK;
     if (count < 0)
-        return tg_error_set(error, TG_INVALID, "builtin.dir %s: %s", dir, strerror(errno));
-    tg_builtin_t *builtin = calloc(1, sizeof(*builtin));
-    tg_status_t status = builtin != NULL ? TG_OK : tg_error_set(error, TG_NOMEM, "out of memory");
+        status = tg_error_set(error, TG_INVALID, "builtin.dir %s: %s", dir, strerror(errno));
     for (int i = 0; i < count; i++) {
         if (status == TG_OK)
             status = load_file(builtin, dir, names[i]->d_name, error);

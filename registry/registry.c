@@ -10,6 +10,7 @@
 #include "registry/metrics.h"
 #include "registry/submission.h"
 
+#define STARTING_MS 50 /* gauges and readiness while not ready */
 #define GAUGES_MS   500
 #define MAX_WAITING 1024
 #define PG_MAX_ROWS 20000 /* subjects or versions in one answer */
@@ -59,11 +60,14 @@ static void on_gauges(void *arg)
     tg_pg_pool_stats(thread->pool, &stats);
     tg_metric_set(thread->shard, RG_DB_WAITING, 0, (int64_t)stats.waiting);
     tg_metric_set(thread->shard, RG_DB_OPEN, 0, (int64_t)stats.open);
+    size_t missing = tg_builtin_missing(registry->builtin);
     if (thread->first) {
         atomic_store(&registry->pg_connected, stats.connected);
-        tg_metric_set(thread->shard, RG_BUILTIN, 0, (int64_t)tg_builtin_missing(registry->builtin));
+        tg_metric_set(thread->shard, RG_BUILTIN, 0, (int64_t)missing);
     }
-    tg_timer_start(thread->loop, &thread->gauges, GAUGES_MS, on_gauges, thread);
+    bool settled = stats.connected && missing == 0;
+    tg_timer_start(thread->loop, &thread->gauges, settled ? GAUGES_MS : STARTING_MS, on_gauges,
+                   thread);
 }
 
 static void thread_stop(void *thread_ctx)

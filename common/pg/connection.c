@@ -21,7 +21,7 @@ struct step {
 };
 
 /* The setting, and each statement, may need a prepare before it. */
-#define STEPS_MAX (2 * (TG_PG_STATEMENTS_MAX + 1))
+#define STEPS_MAX ((size_t)2 * (TG_PG_STATEMENTS_MAX + 1))
 
 struct prepared {
     const char *sql;

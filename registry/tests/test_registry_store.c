@@ -86,10 +86,10 @@ static void on_list(void *arg, tg_status_t status, const tg_pg_answer_t *answer)
         return;
     const PGresult *rows = answer->results[0];
     out->rows = PQntuples(rows);
-    for (int i = 0; i < out->rows; i++) {
-        strncat(out->list, PQgetvalue(rows, i, 0), sizeof(out->list) - strlen(out->list) - 2);
-        strcat(out->list, " ");
-    }
+    size_t len = 0;
+    for (int i = 0; i < out->rows && len < sizeof(out->list); i++)
+        len += (size_t)snprintf(out->list + len, sizeof(out->list) - len, "%s ",
+                                PQgetvalue(rows, i, 0));
 }
 
 struct print {

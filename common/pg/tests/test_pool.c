@@ -39,7 +39,7 @@ static void on_answer(void *arg, tg_status_t status, const tg_pg_answer_t *answe
         tg_str_t text = tg_pg_text(last, 0, 0);
         snprintf(out->text, sizeof(out->text), TG_STR_FMT, TG_STR_ARG(text));
         if (text.ptr == NULL)
-            strcpy(out->text, "NULL");
+            snprintf(out->text, sizeof(out->text), "NULL");
     }
 }
 
@@ -236,7 +236,7 @@ static void a_passed_deadline_cancels_the_statement_and_keeps_the_connection(voi
     tg_pg_pool_t *pool = open_pool(1, 10);
     assert_int_equal(ask_sql(pool, "select 1").status, TG_OK);
     char pid[64];
-    strcpy(pid, ask_sql(pool, "select pg_backend_pid()").text);
+    snprintf(pid, sizeof(pid), "%s", ask_sql(pool, "select pg_backend_pid()").text);
     struct answer slow = {0};
     tg_pg_stmt_t stmt = {.sql = "select pg_sleep(20)"};
     uint64_t started = tg_time_mono_ms();
