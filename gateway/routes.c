@@ -30,15 +30,31 @@ const char *tg_upstream_name(tg_upstream_t upstream)
     return names[upstream];
 }
 
+static void handle_health(tg_http_req_t *req, void *thread_ctx)
+{
+    (void)thread_ctx;
+    tg_http_reply_health(req);
+}
+
+static void handle_ready(tg_http_req_t *req, void *thread_ctx)
+{
+    (void)thread_ctx;
+    tg_http_reply_ready(req);
+}
+
+/* Open to all: no key, no bucket. */
+static const struct {
+    const char *path;
+    tg_http_handler_fn handler;
+} open_routes[] = {{"/health", handle_health}, {"/ready", handle_ready}};
+
 /* One owned row of the shell's table. */
 static tg_status_t expand_row(const tg_public_route_t *source, const char *prefix,
                               tg_http_handler_fn handler, tg_http_route_t *out_row)
 {
-    size_t size = strlen(prefix) + strlen(source->path) + 1;
-    char *path = malloc(size);
-    if (path == NULL)
+    char *path = NULL;
+    if (asprintf(&path, "%s%s", prefix, source->path) < 0)
         return TG_NOMEM;
-    (void)snprintf(path, size, "%s%s", prefix, source->path);
     *out_row = (tg_http_route_t){.method = source->method,
                                  .path = path,
                                  .handler = handler,
@@ -48,24 +64,39 @@ static tg_status_t expand_row(const tg_public_route_t *source, const char *prefi
     return TG_OK;
 }
 
+/* The row under each of its prefixes; *count grows by those made. */
+static tg_status_t expand(const tg_public_route_t *source, tg_http_handler_fn handler,
+                          tg_http_route_t *rows, size_t *count)
+{
+    size_t prefixes = source->v1 ? TG_ARRAY_LEN(v1_prefixes) : 1;
+    for (size_t i = 0; i < prefixes; i++) {
+        const char *prefix = source->v1 ? v1_prefixes[i] : "";
+        if (expand_row(source, prefix, handler, &rows[*count]) != TG_OK)
+            return TG_NOMEM;
+        (*count)++;
+    }
+    return TG_OK;
+}
+
 tg_http_route_t *tg_routes_expand(tg_http_handler_fn handler, size_t *out_count)
 {
-    const size_t most = TG_ARRAY_LEN(public_routes) * TG_ARRAY_LEN(v1_prefixes);
+    const size_t most =
+        TG_ARRAY_LEN(open_routes) + TG_ARRAY_LEN(public_routes) * TG_ARRAY_LEN(v1_prefixes);
     tg_http_route_t *rows = calloc(most, sizeof(*rows));
     if (rows == NULL)
         return NULL;
     size_t count = 0;
-    for (size_t i = 0; i < TG_ARRAY_LEN(public_routes); i++) {
-        const tg_public_route_t *source = &public_routes[i];
-        size_t prefixes = source->v1 ? TG_ARRAY_LEN(v1_prefixes) : 1;
-        for (size_t j = 0; j < prefixes; j++) {
-            const char *prefix = source->v1 ? v1_prefixes[j] : "";
-            if (expand_row(source, prefix, handler, &rows[count]) != TG_OK) {
-                tg_routes_dispose(rows, count);
-                return NULL;
-            }
-            count++;
-        }
+    tg_status_t status = TG_OK;
+    for (size_t i = 0; status == TG_OK && i < TG_ARRAY_LEN(open_routes); i++) {
+        const tg_public_route_t open = {.method = "GET", .path = open_routes[i].path};
+        status = expand(&open, open_routes[i].handler, rows, &count);
+        rows[i].user = NULL; /* no public route stands behind it */
+    }
+    for (size_t i = 0; status == TG_OK && i < TG_ARRAY_LEN(public_routes); i++)
+        status = expand(&public_routes[i], handler, rows, &count);
+    if (status != TG_OK) {
+        tg_routes_dispose(rows, count);
+        return NULL;
     }
     *out_count = count;
     return rows;
