@@ -377,7 +377,8 @@ tg_str_t tg_http_header(const tg_http_req_t *req, const char *lower_name)
         if (header->name->len == len && memcmp(header->name->base, lower_name, len) == 0)
             return header->value.len == 0 ? (tg_str_t){"", 0} : from_h2o(header->value);
     }
-    return (tg_str_t){NULL, 0};
+    bool host = len == 4 && memcmp(lower_name, "host", 4) == 0; /* h2o has moved it */
+    return host ? from_h2o(req->raw->input.authority) : (tg_str_t){NULL, 0};
 }
 
 tg_str_t tg_http_segment(const tg_http_req_t *req, unsigned index)
