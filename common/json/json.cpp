@@ -174,7 +174,8 @@ inline size_t read_scalar(const uint64_t *tape, size_t at, const uint8_t *string
     }
 }
 
-/* Walks the tape once. The first word is the root and says where the last one is. */
+/* Walks the tape once. The first word is the root and says where the last one is. Gives 0 when it is
+ * too deep: simdjson does not count an empty container as a level. */
 size_t build_nodes(tg_json_parser_t *parser)
 {
     const uint64_t *tape = parser->dom.doc.tape.get();
@@ -206,7 +207,8 @@ size_t build_nodes(tg_json_parser_t *parser)
         if (kind == '{' || kind == '[') {
             node->type = kind == '{' ? TG_JSON_OBJECT : TG_JSON_ARRAY;
             node->value.uinteger = 0;
-            assert(top < parser->open + parser->max_depth);
+            if (top == parser->open + parser->max_depth)
+                return 0;
             *++top = {count, 0, kind == '{'};
             at++;
         } else {
@@ -250,7 +252,10 @@ tg_status_t tg_json_parse(tg_json_parser_t *parser, tg_str_t text, const tg_json
     const uint64_t words = parser->dom.doc.tape[0] & PAYLOAD;
     if (reserve_nodes(parser, (size_t)words) != TG_OK)
         return tg_error_set(error, TG_NOMEM, "out of memory for a JSON document");
-    *out_count = build_nodes(parser);
+    const size_t count = build_nodes(parser);
+    if (count == 0)
+        return refuse(parser, text, simdjson::DEPTH_ERROR, error);
+    *out_count = count;
     *out_nodes = parser->nodes;
     return TG_OK;
 }
