@@ -85,6 +85,7 @@ static void fail_missing(struct op *op, const char *code, const char *what, tg_s
 static void on_cancel(void *user)
 {
     struct op *op = user;
+    assert(op->call != NULL);
     tg_pg_call_cancel(op->call);
 }
 
@@ -146,6 +147,7 @@ static struct op *begin_submission(tg_http_req_t *req, void *thread_ctx, bool re
 
 static tg_store_ask_t ask(struct op *op, tg_pg_done_fn done)
 {
+    assert(op->context.ptr != NULL); /* NULL would be SQL NULL, which is no context */
     op->asked_us = tg_time_mono_us();
     return (tg_store_ask_t){.pool = op->thread->pool,
                             .context = op->context,
@@ -156,6 +158,7 @@ static tg_store_ask_t ask(struct op *op, tg_pg_done_fn done)
 
 static void wait_for(struct op *op, tg_pg_call_t *call)
 {
+    assert(op->call == NULL); /* one wait at a time */
     static const tg_pg_answer_t none = {.sqlstate = "", .message = ""};
     op->call = call;
     if (call == NULL)
@@ -167,6 +170,8 @@ static void wait_for(struct op *op, tg_pg_call_t *call)
 /* The first lines of each callback; false when the request is answered. */
 static bool answered_well(struct op *op, tg_status_t status, const tg_pg_answer_t *answer)
 {
+    assert(op->call != NULL);
+    assert(status != TG_OK || answer->results != NULL);
     op->call = NULL;
     tg_metric_observe(op->thread->shard, RG_DB_S, 0,
                       (double)(tg_time_mono_us() - op->asked_us) / 1e6);
@@ -245,6 +250,7 @@ static void post_version(tg_http_req_t *req, void *thread_ctx)
 
 static void reply_version(struct op *op, const tg_store_row_t *row)
 {
+    assert(row->found);
     tg_buf_t body = tg_buf_make(ANSWER_MAX);
     tg_buf_str(&body, TG_STR("{\"subject\":"));
     tg_buf_json_string(&body, op->subject);

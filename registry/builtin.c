@@ -138,6 +138,7 @@ static void try_later(tg_builtin_t *builtin, tg_status_t status, const tg_pg_ans
 
 static void next(tg_builtin_t *builtin)
 {
+    assert(builtin->at < builtin->count);
     builtin->at++;
     atomic_store(&builtin->missing, builtin->count - builtin->at);
     if (builtin->at < builtin->count)
@@ -194,6 +195,8 @@ static void on_found(void *arg, tg_status_t status, const tg_pg_answer_t *answer
 static void find(void *arg)
 {
     tg_builtin_t *builtin = arg;
+    assert(builtin->at < builtin->count);
+    assert(builtin->call == NULL);
     const struct schema *schema = &builtin->schemas[builtin->at];
     tg_store_ask_t question = ask(builtin, on_found);
     builtin->call = tg_store_find(&question, tg_str_from(schema->subject),

@@ -66,6 +66,8 @@ static const char registered_sql[] =
 
 static tg_pg_call_t *call(const tg_store_ask_t *ask, const tg_pg_stmt_t *stmts, size_t count)
 {
+    assert(ask->pool != NULL);
+    assert(ask->context.ptr != NULL);
     return tg_pg_call(ask->pool, NULL, stmts, count, ask->deadline_at_ms, ask->done, ask->arg);
 }
 
@@ -78,6 +80,7 @@ static tg_str_t number(uint64_t value, char out[24])
 
 tg_pg_call_t *tg_store_find(const tg_store_ask_t *ask, tg_str_t subject, tg_str_t fingerprint)
 {
+    assert(fingerprint.len == 64);
     tg_pg_stmt_t stmt = {find_sql, 3, {ask->context, subject, fingerprint}};
     return call(ask, &stmt, 1);
 }
@@ -85,6 +88,8 @@ tg_pg_call_t *tg_store_find(const tg_store_ask_t *ask, tg_str_t subject, tg_str_
 tg_pg_call_t *tg_store_register(const tg_store_ask_t *ask, tg_str_t subject, tg_str_t schema,
                                 tg_str_t fingerprint, uint64_t max_schemas)
 {
+    assert(subject.len > 0);
+    assert(fingerprint.len == 64);
     char text[24];
     tg_str_t limit = number(max_schemas, text);
     tg_pg_stmt_t stmts[] = {

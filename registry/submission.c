@@ -84,6 +84,8 @@ static tg_status_t read_member(const tg_json_node_t *node, tg_str_t *schema, tg_
 tg_status_t tg_submission_read(tg_json_parser_t *parser, tg_str_t body, tg_arena_t *arena,
                                tg_str_t *out_schema, tg_error_t *error)
 {
+    assert(parser != NULL);
+    assert(arena != NULL);
     const tg_json_node_t *nodes = NULL;
     size_t count = 0;
     tg_str_t schema = {NULL, 0};
