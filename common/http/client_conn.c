@@ -34,14 +34,15 @@ static tg_http_call_t *conn_close(struct conn *conn)
     tg_http_call_t *call = conn->call;
     if (call != NULL) {
         assert(call->conn == conn);
+        assert(!h2o_linklist_is_linked(&conn->idle_link));
         call->conn = NULL;
         assert(instance->inflight > 0);
         instance->inflight--;
+    } else if (h2o_linklist_is_linked(&conn->idle_link)) {
+        h2o_linklist_unlink(&conn->idle_link);
     }
     tg_timer_stop(&conn->timer);
     h2o_linklist_unlink(&conn->link);
-    if (h2o_linklist_is_linked(&conn->idle_link))
-        h2o_linklist_unlink(&conn->idle_link);
     assert(instance->conn_count > 0);
     instance->conn_count--;
     h2o_socket_close(conn->sock);
@@ -264,19 +265,20 @@ static tg_http_call_t *take_waiting(struct instance *instance)
     return call;
 }
 
+static bool has_room(struct instance *instance)
+{
+    return !h2o_linklist_is_empty(&instance->idle) ||
+           instance->conn_count < instance->client->config.max_connections;
+}
+
 static void serve_waiting(struct instance *instance)
 {
-    while (instance->waiting_count > 0) {
+    while (instance->waiting_count > 0 && has_room(instance)) {
         tg_http_call_t *call = take_waiting(instance);
         tg_status_t status = start_call(call, false);
-        if (status == TG_OK)
-            continue;
-        if (status == TG_FULL) {
-            h2o_linklist_insert(instance->waiting.next, &call->link); /* the oldest again */
-            instance->waiting_count++;
-            return;
-        }
-        tg_client_on_end(call, EXCHANGE_NOT_SENT);
+        assert(status != TG_FULL);
+        if (status != TG_OK)
+            tg_client_on_end(call, EXCHANGE_NOT_SENT);
     }
 }
 
@@ -295,6 +297,8 @@ void tg_client_conn_abandon(tg_http_call_t *call)
 void tg_client_conn_close_all(struct instance *instance)
 {
     assert(instance->waiting_count == 0 && instance->inflight == 0);
-    while (!h2o_linklist_is_empty(&instance->conns))
-        (void)conn_close(H2O_STRUCT_FROM_MEMBER(struct conn, link, instance->conns.next));
+    for (h2o_linklist_t *at = instance->conns.next, *next; at != &instance->conns; at = next) {
+        next = at->next;
+        (void)conn_close(H2O_STRUCT_FROM_MEMBER(struct conn, link, at));
+    }
 }

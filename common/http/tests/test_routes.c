@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "common/http/routes.h"
+#include "common/http/shell/routes.h"
 
 static void handler(tg_http_req_t *req, void *thread_ctx)
 {

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 
 #include "common/base/hash.h"
-#include "common/http/shell.h"
+#include "common/http/shell/shell.h"
 #include "common/observe/log.h"
 
 static void on_sweep(void *arg);
@@ -292,7 +292,7 @@ static void open_h2o(tg_http_thread_t *thread)
     thread->config.http1.upgrade_to_http2 = 0;
     /* The sweep is stricter; h2o's own timeout is the net below it. */
     thread->config.http1.req_timeout =
-        limits->idle_timeout_ms + limits->header_timeout_ms + 4 * TG_HTTP_SWEEP_MS;
+        limits->idle_timeout_ms + limits->header_timeout_ms + (uint64_t)4 * TG_HTTP_SWEEP_MS;
     h2o_hostconf_t *host =
         h2o_config_register_host(&thread->config, h2o_iovec_init(H2O_STRLIT("default")), 65535);
     h2o_create_handler(&host->fallback_path, sizeof(h2o_handler_t))->on_req =

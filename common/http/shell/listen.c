@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "common/http/shell.h"
+#include "common/http/shell/shell.h"
 
 #define TG_HTTP_BACKLOG 4096
 
@@ -62,12 +62,15 @@ static int bind_socket(const struct addrinfo *to, uint16_t port, bool shared)
 
 static uint16_t port_of(int fd)
 {
-    struct sockaddr_storage where = {0};
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } where = {.v6 = {0}};
     socklen_t len = sizeof(where);
-    if (getsockname(fd, (struct sockaddr *)&where, &len) != 0)
+    if (getsockname(fd, &where.any, &len) != 0)
         return 0;
-    return ntohs(where.ss_family == AF_INET ? ((struct sockaddr_in *)&where)->sin_port
-                                            : ((struct sockaddr_in6 *)&where)->sin6_port);
+    return ntohs(where.any.sa_family == AF_INET ? where.v4.sin_port : where.v6.sin6_port);
 }
 
 static bool probe(const struct addrinfo *to)
@@ -93,10 +96,12 @@ static bool open_all(const struct addrinfo *to, size_t count, int *fds, uint16_t
 tg_status_t tg_http_listen(const char *address, size_t count, int *out_fds, uint16_t *out_port,
                            tg_error_t *error)
 {
+    assert(count > 0);
     struct addrinfo *list = NULL;
     tg_status_t status = resolve(address, &list, error);
     if (status != TG_OK)
         return status;
+    assert(list != NULL);
     for (size_t i = 0; i < count; i++)
         out_fds[i] = -1;
     if (!probe(list) || !open_all(list, count, out_fds, out_port)) {

@@ -15,12 +15,12 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "common/http/routes.h"
 #include "common/http/server.h"
+#include "common/http/shell/routes.h"
 
 enum {
 #define TG_METRIC(id, ...) id,
-#include "common/http/metrics.def"
+#include "common/http/shell/metrics.def"
 #undef TG_METRIC
     HTTP_METRIC_COUNT
 };

@@ -1,7 +1,7 @@
 /* What operators ask: /health, /ready, /metrics; served by a thread of its own, so that a busy or
  * stuck API thread can still be seen. */
 #include "common/http/guard.h"
-#include "common/http/shell.h"
+#include "common/http/shell/shell.h"
 
 #define TG_HTTP_READY_MAX   ((size_t)64 << 10)
 #define TG_HTTP_METRICS_MAX ((size_t)16 << 20)

@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "common/http/shell.h"
+#include "common/http/shell/shell.h"
 
 struct lingering {
     h2o_linklist_t link;
@@ -74,6 +74,8 @@ void tg_http_linger_start(tg_http_thread_t *thread, int fd)
 
 void tg_http_linger_stop_all(tg_http_thread_t *thread)
 {
-    while (!h2o_linklist_is_empty(&thread->lingers))
-        linger_finish(H2O_STRUCT_FROM_MEMBER(struct lingering, link, thread->lingers.next));
+    for (h2o_linklist_t *at = thread->lingers.next, *next; at != &thread->lingers; at = next) {
+        next = at->next;
+        linger_finish(H2O_STRUCT_FROM_MEMBER(struct lingering, link, at));
+    }
 }

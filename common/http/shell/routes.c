@@ -1,6 +1,6 @@
 /* A linear walk over some dozens of rows: each row costs a few compares of segment lengths, which
  * is less than a hash of the path would. */
-#include "common/http/routes.h"
+#include "common/http/shell/routes.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -9,7 +9,7 @@
 #include "common/base/hash.h"
 #include "common/base/time.h"
 #include "common/http/guard.h"
-#include "common/http/shell.h"
+#include "common/http/shell/shell.h"
 
 static tg_str_t from_h2o(h2o_iovec_t text)
 {
@@ -60,8 +60,12 @@ static tg_http_req_t *request_take(tg_http_thread_t *thread)
 void tg_http_requests_free(tg_http_thread_t *thread)
 {
     assert(h2o_linklist_is_empty(&thread->inflight));
-    while (thread->free_count > 0)
-        request_destroy(request_take(thread));
+    for (h2o_linklist_t *at = thread->free_reqs.next, *next; at != &thread->free_reqs; at = next) {
+        next = at->next;
+        request_destroy(H2O_STRUCT_FROM_MEMBER(tg_http_req_t, link, at));
+    }
+    h2o_linklist_init_anchor(&thread->free_reqs);
+    thread->free_count = 0;
 }
 
 static void count_inflight(tg_http_thread_t *thread)

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "common/base/time.h"
-#include "common/http/shell.h"
+#include "common/http/shell/shell.h"
 
 #define TG_HTTP_ERROR_MAX 4096 /* bytes of an error's body */
 

@@ -10,14 +10,14 @@
 #include <sys/resource.h>
 
 #include "common/http/guard.h"
-#include "common/http/shell.h"
+#include "common/http/shell/shell.h"
 #include "common/observe/log.h"
 
 #define TG_HTTP_CUT_MS 1000 /* after the drain: time for the cut answers to leave */
 
 static const tg_metric_desc_t metric_descs[] = {
 #define TG_METRIC(id, kind, ...) {TG_##kind, __VA_ARGS__},
-#include "common/http/metrics.def"
+#include "common/http/shell/metrics.def"
 #undef TG_METRIC
 };
 _Static_assert(TG_ARRAY_LEN(metric_descs) == HTTP_METRIC_COUNT, "one row per id");
@@ -160,6 +160,7 @@ tg_status_t tg_http_server_open(const tg_http_service_t *service, tg_http_server
         status = start_threads(server, error);
     if (status != TG_OK)
         goto fail;
+    assert(server->threads != NULL);
     *out_server = server;
     return TG_OK;
 
@@ -240,11 +241,13 @@ void tg_http_server_close(tg_http_server_t *server)
 
 uint16_t tg_http_server_port(const tg_http_server_t *server)
 {
+    assert(server != NULL);
     return server->port;
 }
 
 uint16_t tg_http_server_admin_port(const tg_http_server_t *server)
 {
+    assert(server != NULL);
     return server->admin_port;
 }
 
