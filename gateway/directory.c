@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 
+#include "common/watch/watch.h"
+
 struct tg_bucket_table {
     tg_table_t *by_tenant; /* tenant id → tg_bucket_t[TG_CLASS_COUNT]; only the loader touches it */
 };
@@ -84,16 +86,13 @@ static int64_t number(const PGresult *rows, int row, int column, int64_t fallbac
 /* The rows of `sql`, or NULL with the error filled. */
 static PGresult *select_rows(PGconn *connection, const char *sql, int most, tg_error_t *error)
 {
-    PGresult *rows = PQexec(connection, sql);
-    if (PQresultStatus(rows) != PGRES_TUPLES_OK) {
-        (void)tg_error_set(error, TG_UNAVAILABLE, "control tables: %s", PQerrorMessage(connection));
-    } else if (PQntuples(rows) > most) {
+    PGresult *rows = tg_config_watch_query(connection, sql, error);
+    if (rows != NULL && PQntuples(rows) > most) {
         (void)tg_error_set(error, TG_TOO_LARGE, "control tables: more than %d rows", most);
-    } else {
-        return rows;
+        PQclear(rows);
+        return NULL;
     }
-    PQclear(rows);
-    return NULL;
+    return rows;
 }
 
 static tg_status_t read_tenant(tg_directory_t *directory, const PGresult *rows, int row,

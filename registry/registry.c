@@ -146,7 +146,7 @@ static tg_status_t prepare(struct tg_registry *registry, tg_error_t *error)
     return tg_builtin_load(registry->config->builtin_dir, &registry->builtin, error);
 }
 
-int tg_registry_run(const tg_registry_config_t *config)
+int tg_registry_run(const void *config)
 {
     assert(config != NULL);
     struct tg_registry registry = {.config = config, .has_first = ATOMIC_FLAG_INIT};
@@ -156,10 +156,10 @@ int tg_registry_run(const tg_registry_config_t *config)
     if (prepare(&registry, &error) == TG_OK) {
         tg_http_service_t service = {
             .name = "registry",
-            .config = &config->http,
+            .config = &registry.config->http,
             .routes = tg_api_routes,
             .route_count = tg_api_route_count,
-            .secret = config->secret,
+            .secret = registry.config->secret,
             .metrics = registry.metrics,
             .thread_start = thread_start,
             .thread_stop = thread_stop,

@@ -35,7 +35,7 @@ typedef struct tg_registry_thread {
     bool first; /* registers the built-in schemas */
 } tg_registry_thread_t;
 
-/* Runs until SIGTERM or SIGINT; returns the exit code. */
-int tg_registry_run(const tg_registry_config_t *config);
+/* Runs by a tg_registry_config_t until SIGTERM or SIGINT; returns the exit code. */
+int tg_registry_run(const void *config);
 
 #endif
