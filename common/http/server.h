@@ -43,6 +43,7 @@ typedef struct tg_http_config {
     uint64_t write_timeout_ms;  /* a client that takes no byte for this long is cut */
     uint64_t deadline_ms;       /* default deadline of a request */
     uint64_t drain_ms;          /* SIGTERM: longest wait for requests in flight */
+    uint64_t max_buffered;      /* bytes of requests held per thread; 0: the default, 256 MiB */
 } tg_http_config_t;
 
 // clang-format off
@@ -56,7 +57,8 @@ typedef struct tg_http_config {
     {"http.idle_timeout", TG_OPT_MS, offsetof(S, m.idle_timeout_ms), "75s", 100, 3600000, "A kept connection without a request is closed after this."}, \
     {"http.write_timeout", TG_OPT_MS, offsetof(S, m.write_timeout_ms), "10s", 100, 600000, "A client that accepts no byte for this long is cut."}, \
     {"http.deadline", TG_OPT_MS, offsetof(S, m.deadline_ms), "10s", 100, 600000, "Longest time to an answer; 504 after it."},           \
-    {"http.drain", TG_OPT_MS, offsetof(S, m.drain_ms), "8s", 0, 600000, "On SIGTERM, longest wait for requests in flight."}
+    {"http.drain", TG_OPT_MS, offsetof(S, m.drain_ms), "8s", 0, 600000, "On SIGTERM, longest wait for requests in flight."},                \
+    {"http.max_buffered", TG_OPT_BYTES, offsetof(S, m.max_buffered), "256MiB", 1048576, 1099511627776.0, "Bytes of requests held per thread; above it the largest that are still arriving are answered 503."}
 // clang-format on
 
 /* The shape of error bodies. */

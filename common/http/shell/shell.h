@@ -24,8 +24,8 @@ enum {
 #undef TG_METRIC
     HTTP_METRIC_COUNT
 };
-enum { LIMIT_INFLIGHT, LIMIT_CONNECTIONS, LIMIT_BODY, LIMIT_DESCRIPTORS };
-enum { CUT_HEADER, CUT_IDLE, CUT_WRITE, CUT_DRAIN };
+enum { LIMIT_INFLIGHT, LIMIT_CONNECTIONS, LIMIT_BODY, LIMIT_DESCRIPTORS, LIMIT_BUFFERED };
+enum { CUT_HEADER, CUT_IDLE, CUT_WRITE, CUT_DRAIN, CUT_BUFFERED };
 enum { CANCEL_GONE, CANCEL_DEADLINE, CANCEL_DRAIN };
 
 #define TG_HTTP_SWEEP_MS        250 /* how late a connection's timeout may strike */
@@ -36,8 +36,10 @@ enum { CANCEL_GONE, CANCEL_DEADLINE, CANCEL_DRAIN };
 #define TG_HTTP_REQ_ID_MAX      64
 #define TG_HTTP_MADE_ID_LEN     16
 #define TG_HTTP_ARENA_MAX       ((size_t)64 << 20)
-#define TG_HTTP_ACCEPTS         32   /* connections accepted in one turn */
-#define TG_HTTP_ACCEPT_PAUSE_MS 100  /* after running out of descriptors */
+#define TG_HTTP_ACCEPTS         32                  /* connections accepted in one turn */
+#define TG_HTTP_ACCEPT_PAUSE_MS 100                 /* after running out of descriptors */
+#define TG_HTTP_BUFFERED_MAX    ((size_t)256 << 20) /* the default of http.max_buffered */
+#define TG_HTTP_BUFFERED_MIN    ((size_t)64 << 10)  /* smaller requests are never given up for it */
 #define TG_HTTP_H2O_CHUNKS      16   /* freed pool chunks that h2o keeps per thread */
 #define TG_HTTP_LINGERS_MAX     1024 /* closing connections whose input is still drained */
 #define TG_HTTP_LINGER_MS       1000
@@ -111,6 +113,7 @@ struct tg_http_thread {
     h2o_linklist_t conns, inflight, free_reqs;
     size_t conn_count, inflight_count, free_count, linger_count;
     h2o_linklist_t lingers;
+    size_t max_buffered;
     bool draining;
     uint64_t listen_until_ms, lame_until_ms; /* while draining */
     _Atomic size_t cut_requests;             /* read by the main thread */

@@ -127,13 +127,21 @@ static void cut(tg_http_conn_t *conn, unsigned reason, bool reset)
 
 /* --- the sweep --- */
 
-static void cut_slow_request(tg_http_conn_t *conn)
+/* Nothing of an answer has been written yet, so these bytes cannot land in the middle of one. */
+static void cut_with(tg_http_conn_t *conn, unsigned reason, const char *answer)
 {
-    static const char answer[] = "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n"
-                                 "Content-Length: 0\r\n\r\n";
-    (void)send(h2o_socket_get_fd(conn->sock), answer, sizeof(answer) - 1,
-               MSG_DONTWAIT | MSG_NOSIGNAL);
-    cut(conn, CUT_HEADER, false);
+    assert(conn->state == CONN_READING);
+    (void)send(h2o_socket_get_fd(conn->sock), answer, strlen(answer), MSG_DONTWAIT | MSG_NOSIGNAL);
+    h2o_socket_cb on_read = conn->sock->_cb.read;
+    if (on_read == NULL) { /* just then h2o writes its 100 Continue */
+        cut(conn, reason, false);
+        return;
+    }
+    /* A shutdown would make the kernel reset a client that is still sending, and lose the answer.
+     * So h2o is told that the connection has ended, and our duplicate of the socket lingers. */
+    tg_metric_add(conn->thread->shard, HTTP_CUT, reason, 1);
+    tg_http_conn_linger(conn);
+    on_read(conn->sock, h2o_socket_error_closed); /* frees `conn` */
 }
 
 static bool input_waits(const tg_http_conn_t *conn)
@@ -161,7 +169,9 @@ static void sweep_reading(tg_http_conn_t *conn, uint64_t now)
         conn->partial = true;
         conn->since_ms = now;
     } else if (now - conn->since_ms >= conn->thread->service->config->header_timeout_ms) {
-        cut_slow_request(conn);
+        cut_with(conn, CUT_HEADER,
+                 "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n"
+                 "Content-Length: 0\r\n\r\n");
     }
 }
 
@@ -176,6 +186,30 @@ static void sweep_writing(tg_http_conn_t *conn, uint64_t now)
         conn->since_ms = now;
     } else if (now - conn->since_ms >= conn->thread->service->config->write_timeout_ms) {
         cut(conn, CUT_WRITE, true);
+    }
+}
+
+/* Requests still arriving hold memory that nobody has admitted yet: above the limit the largest
+ * of them is given up, and again, until the rest fits. */
+static void shed_buffered(tg_http_thread_t *thread, size_t held)
+{
+    while (held > thread->max_buffered) {
+        tg_http_conn_t *largest = NULL;
+        size_t size = TG_HTTP_BUFFERED_MIN;
+        for (h2o_linklist_t *at = thread->conns.next; at != &thread->conns; at = at->next) {
+            tg_http_conn_t *conn = H2O_STRUCT_FROM_MEMBER(tg_http_conn_t, link, at);
+            if (conn->state == CONN_READING && !conn->cut && conn->sock->input->capacity > size) {
+                largest = conn;
+                size = conn->sock->input->capacity;
+            }
+        }
+        if (largest == NULL)
+            return;
+        held -= size;
+        tg_metric_add(thread->shard, HTTP_LIMITED, LIMIT_BUFFERED, 1);
+        cut_with(largest, CUT_BUFFERED,
+                 "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n"
+                 "Retry-After: 1\r\nContent-Length: 0\r\n\r\n");
     }
 }
 
@@ -202,8 +236,14 @@ static void on_sweep(void *arg)
 {
     tg_http_thread_t *thread = arg;
     uint64_t now = tg_loop_now_ms(thread->loop);
-    for (h2o_linklist_t *at = thread->conns.next; at != &thread->conns; at = at->next)
-        sweep_one(H2O_STRUCT_FROM_MEMBER(tg_http_conn_t, link, at), now);
+    size_t held = 0;
+    for (h2o_linklist_t *at = thread->conns.next, *next; at != &thread->conns; at = next) {
+        tg_http_conn_t *conn = H2O_STRUCT_FROM_MEMBER(tg_http_conn_t, link, at);
+        next = at->next; /* the sweep may end this one, and no other */
+        held += conn->sock->input->size == 0 ? 0 : conn->sock->input->capacity;
+        sweep_one(conn, now);
+    }
+    shed_buffered(thread, held);
     if (thread->listener != NULL && thread->draining && now >= thread->listen_until_ms)
         close_listener(thread);
     if (thread->draining && thread->listener == NULL && thread->conn_count == 0 &&
@@ -286,6 +326,8 @@ static size_t largest_body(const tg_http_service_t *service)
 static void open_h2o(tg_http_thread_t *thread)
 {
     const tg_http_config_t *limits = thread->service->config;
+    h2o_socket_buffer_prototype.mmap_settings = NULL; /* no request goes to a file in /tmp */
+    thread->max_buffered = limits->max_buffered == 0 ? TG_HTTP_BUFFERED_MAX : limits->max_buffered;
     h2o_config_init(&thread->config);
     thread->config.server_name = h2o_iovec_init(H2O_STRLIT("tidegate"));
     thread->config.max_request_entity_size = largest_body(thread->service) + 1;

@@ -422,6 +422,62 @@ static void large_bodies_share_a_connection(void **state)
     close(fd);
 }
 
+static void requests_that_fill_the_memory_while_arriving_are_given_up(void **state)
+{
+    (void)state;
+    static const tg_http_route_t big[] = {
+        {.method = "POST", .path = "/x", .handler = on_echo, .max_body = (size_t)8 << 20}};
+    tg_http_config_t tight = test_config();
+    tight.max_buffered = (size_t)6 << 20;
+    tg_http_service_t service = {.name = "tight",
+                                 .config = &tight,
+                                 .routes = big,
+                                 .route_count = 1};
+    tg_http_server_t *small = NULL;
+    assert_int_equal(tg_http_server_open(&service, &small, NULL), TG_OK);
+    size_t part = (size_t)3 << 20; /* held in 4 MiB each: one stays, the others go */
+    char *body = calloc(1, part);
+    assert_non_null(body);
+    int fds[3];
+    for (size_t i = 0; i < TG_ARRAY_LEN(fds); i++) {
+        fds[i] = test_connect(tg_http_server_port(small));
+        test_say(fds[i], "POST /x HTTP/1.1\r\n" H "Content-Length: 3145729\r\n\r\n");
+        test_send(fds[i], body, part);
+    }
+    unsigned refused = 0, served = 0;
+    struct pollfd wait[3];
+    for (size_t i = 0; i < TG_ARRAY_LEN(fds); i++)
+        wait[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
+    while (refused < 2) {
+        assert_true(poll(wait, 3, TEST_WAIT_MS) > 0);
+        for (size_t i = 0; i < TG_ARRAY_LEN(fds); i++) {
+            if (wait[i].fd < 0 || wait[i].revents == 0)
+                continue;
+            test_send(fds[i], body, part); /* it is still sending, and must hear why not */
+            bool reset = true;
+            char *answer = test_read_all(fds[i], &reset);
+            assert_int_equal(test_code(answer), 503);
+            assert_false(reset);
+            test_assert_has(answer, "retry-after: 1\r\n");
+            free(answer);
+            wait[i].fd = -1;
+            refused++;
+        }
+    }
+    for (size_t i = 0; i < TG_ARRAY_LEN(fds); i++) {
+        if (wait[i].fd >= 0) {
+            test_say(fds[i], "x");
+            struct pollfd one = {.fd = fds[i], .events = POLLIN};
+            assert_int_equal(poll(&one, 1, TEST_WAIT_MS), 1);
+            served++;
+        }
+        close(fds[i]);
+    }
+    assert_int_equal(served, 1);
+    free(body);
+    tg_http_server_close(small);
+}
+
 static void requests_beyond_the_limit_are_told_to_come_back(void **state)
 {
     (void)state;
@@ -722,6 +778,7 @@ int main(void)
         cmocka_unit_test(a_body_above_all_limits_is_refused_and_the_sender_reads_why),
         cmocka_unit_test(the_client_may_wait_for_leave_to_send_the_body),
         cmocka_unit_test(large_bodies_share_a_connection),
+        cmocka_unit_test(requests_that_fill_the_memory_while_arriving_are_given_up),
         cmocka_unit_test(requests_beyond_the_limit_are_told_to_come_back),
         cmocka_unit_test(a_late_handler_is_cancelled_and_answered_for),
         cmocka_unit_test(a_slow_request_is_answered_408),
