@@ -6,6 +6,7 @@ may leave it in another state than it found it in: each fault is undone in the t
 import os
 
 import pytest
+from lib.api import Api
 from lib.stack import Stack
 from lib.store import Store
 from lib.tenants import Tenant, make_plan
@@ -47,6 +48,12 @@ def tenant(stack, store):
 @pytest.fixture
 def other(stack, store):
     return Tenant(stack, store)
+
+
+@pytest.fixture(scope="session")
+def demo(stack):
+    """A client of the demo tenant, for questions that leave nothing behind."""
+    return Api(stack.url, stack.env["TIDEGATE_KEY"])
 
 
 @pytest.fixture(scope="session")
