@@ -221,13 +221,22 @@ static tg_status_t put_integer(tg_avro_reader_t *r, const tg_avro_type_t *type, 
     return TG_OK;
 }
 
+/* "-0" would be read back as the integer 0. */
+static bool put_minus_zero(double value, tg_buf_t *out)
+{
+    if (value != 0 || !signbit(value))
+        return false;
+    tg_buf_append(out, "-0.0", 4);
+    return true;
+}
+
 static tg_status_t put_float(tg_avro_reader_t *r, const tg_avro_type_t *type, tg_buf_t *out)
 {
     (void)type;
     float value;
     char text[32];
     tg_status_t status = tg_avro_read_float(r, &value);
-    if (status != TG_OK)
+    if (status != TG_OK || put_minus_zero((double)value, out))
         return status;
     /* 9 digits always read back as the same float; fewer look better where they do too. */
     int digits = 6, len;
@@ -243,7 +252,7 @@ static tg_status_t put_double(tg_avro_reader_t *r, const tg_avro_type_t *type, t
     (void)type;
     double value;
     tg_status_t status = tg_avro_read_double(r, &value);
-    if (status == TG_OK)
+    if (status == TG_OK && !put_minus_zero(value, out))
         tg_buf_json_double(out, value);
     return status;
 }
