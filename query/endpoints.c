@@ -95,6 +95,7 @@ static void build_stream(const tg_http_req_t *req, const endpoint_t *endpoint, t
     tg_plan_time(plan, plan->to);
     tg_plan_text(plan, tg_http_param(req, STREAM_ID));
     tg_plan_number(plan, tg_http_param(req, STREAM_LIMIT)->number);
+    tg_plan_time(plan, plan->now + TG_US_PER_DAY);
 }
 
 static void build_stream_latest(const tg_http_req_t *req, const endpoint_t *endpoint,
@@ -106,6 +107,7 @@ static void build_stream_latest(const tg_http_req_t *req, const endpoint_t *endp
     tg_plan_time(plan, plan->from);
     tg_plan_time(plan, plan->to);
     tg_plan_text(plan, tg_http_param(req, STREAM_LATEST_ID));
+    tg_plan_time(plan, plan->now + TG_US_PER_DAY);
 }
 
 static void build_top(const tg_http_req_t *req, const endpoint_t *endpoint, tg_plan_t *plan)

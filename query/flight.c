@@ -227,19 +227,20 @@ static void on_rows(void *arg, tg_status_t status, const tg_pg_answer_t *answer)
  * nothing is fresh anyway. */
 static const char newest_sql[] =
     "select (extract(epoch from bucket) * 1000000)::bigint from api.metric_minute"
-    " where type = $1 and bucket >= $2::timestamptz - interval '1 day'"
-    " and bucket < $2::timestamptz + interval '1 day'"
+    " where type = $1 and bucket >= $2::timestamptz and bucket < $3::timestamptz"
     " order by bucket desc limit 1";
 
 static void start_query(struct flight *flight)
 {
     const tg_plan_t *plan = flight->plan;
-    char now[TG_TIME_TEXT_MAX];
+    char since[TG_TIME_TEXT_MAX], until[TG_TIME_TEXT_MAX];
+    size_t since_len = tg_time_format(plan->now - TG_US_PER_DAY, since);
+    size_t until_len = tg_time_format(plan->now + TG_US_PER_DAY, until);
     tg_pg_stmt_t statements[2] = {
         {.sql = plan->shape->sql, .param_count = plan->param_count},
         {.sql = newest_sql,
-         .param_count = 2,
-         .params = {tg_str_from(plan->shape->type), {now, tg_time_format(plan->now, now)}}},
+         .param_count = 3,
+         .params = {tg_str_from(plan->shape->type), {since, since_len}, {until, until_len}}},
     };
     for (size_t i = 0; i < plan->param_count; i++)
         statements[0].params[i] = plan->params[i].null

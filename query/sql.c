@@ -79,7 +79,7 @@ const tg_shape_t tg_sql_kpi_latest[2] = {
     " coalesce(sum(count) filter (where kind = 'viewer_join'), 0)"                                 \
     " - coalesce(sum(count) filter (where kind = 'viewer_leave'), 0) as delta"                     \
     " from api.metric_minute where type = 'stream' and bucket >= $1::timestamptz"                  \
-    " and bucket < " until " and ($3::text is null or entity = $3::text)"                          \
+    " and bucket < " until "::timestamptz and ($3::text is null or entity = $3::text)"             \
     " group by bucket, entity),"                                                                   \
     " viewed as (select m.*, greatest(coalesce(s.value, 0) - coalesce(sum(m.delta) over"           \
     " (partition by m.entity order by m.bucket desc rows between unbounded preceding and 1"        \
@@ -90,7 +90,6 @@ const tg_shape_t tg_sql_kpi_latest[2] = {
     " as window_start, " MICROS(                                                                   \
         "(bucket + interval '1 minute')") ", entity, viewers, chat, trim_scale(donations) from "   \
                                           "viewed"
-#define AHEAD "now() + interval '1 day'"
 
 static const tg_column_t stream_columns[] = {
     {"window_start", TG_COLUMN_TIME},    {"window_end", TG_COLUMN_TIME},

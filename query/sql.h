@@ -3,6 +3,9 @@
  * All read the security-barrier views of schema api, whose predicate is the tenant that the pool
  * sets in the same transaction. Numbers leave PostgreSQL as text that is valid JSON.
  *
+ * Bounds of time are parameters and never expressions over now(): only a constant lets the planner
+ * leave out the other days' partitions. `ahead` lies behind the last minute that may hold an event.
+ *
  * Threads: read-only. */
 #ifndef TG_QUERY_SQL_H
 #define TG_QUERY_SQL_H
@@ -11,8 +14,8 @@
 
 extern const tg_shape_t tg_sql_kpi[2]; /* minute, hour; $1 from, $2 to, $3 currency, $4 limit */
 extern const tg_shape_t tg_sql_kpi_latest[2]; /* minute, hour; $1 from, $2 to, $3 currency */
-extern const tg_shape_t tg_sql_stream;        /* $1 from, $2 to, $3 stream, $4 limit */
-extern const tg_shape_t tg_sql_stream_latest; /* $1 from, $2 to, $3 stream */
+extern const tg_shape_t tg_sql_stream;        /* $1 from, $2 to, $3 stream, $4 limit, $5 ahead */
+extern const tg_shape_t tg_sql_stream_latest; /* $1 from, $2 to, $3 stream, $4 ahead */
 extern const tg_shape_t tg_sql_top[3]; /* by donations, chat, viewers; $1 from, $2 to, $3 n */
 
 #endif
