@@ -97,25 +97,23 @@ static const tg_column_t stream_columns[] = {
     {"chat_messages", TG_COLUMN_NUMBER}, {"donations_usd", TG_COLUMN_NUMBER},
 };
 
-const tg_shape_t tg_sql_stream = {.name = "stream",
-                                  .sql = "with " STREAM_MINUTES(
-                                      AHEAD) " select * from (select " STREAM_COLUMNS
-                                             " where bucket < $2::timestamptz order by bucket "
-                                             "desc, entity limit $4::bigint) newest"
-                                             " order by 1, 3",
-                                  .type = "stream",
-                                  .bucket = "minute",
-                                  COLUMNS(stream_columns)};
+static const char stream_sql[] = "with " STREAM_MINUTES(
+    "$5") " select * from (select " STREAM_COLUMNS " where bucket < $2::timestamptz"
+          " order by bucket desc, entity limit $4::bigint) newest order by 1, 3";
 
-const tg_shape_t tg_sql_stream_latest = {
-    .name = "stream.latest",
-    .sql = "with " STREAM_MINUTES(
-        AHEAD) " select " STREAM_COLUMNS
-               " where bucket = (select max(bucket) from minutes where bucket < $2::timestamptz)"
-               " order by entity limit 5000",
-    .type = "stream",
-    .bucket = "minute",
-    COLUMNS(stream_columns)};
+static const char stream_latest_sql[] = "with " STREAM_MINUTES(
+    "$4") " select " STREAM_COLUMNS
+          " where bucket = (select max(bucket) from minutes where bucket < $2::timestamptz)"
+          " order by entity limit 5000";
+
+#define STREAM_SHAPE(key, text)                                                                    \
+    {                                                                                              \
+        .name = (key), .sql = (text), .type = "stream", .bucket = "minute",                        \
+        COLUMNS(stream_columns)                                                                    \
+    }
+
+const tg_shape_t tg_sql_stream = STREAM_SHAPE("stream", stream_sql);
+const tg_shape_t tg_sql_stream_latest = STREAM_SHAPE("stream.latest", stream_latest_sql);
 
 #define TOP_MINUTES_SQL(value, kind)                                                               \
     "select entity, trim_scale((" value ")::numeric) from api.metric_minute"                       \
