@@ -12,7 +12,7 @@ static bool type_finite(const tg_avro_type_t *type)
 {
     if (type->kind == TG_AVRO_RECORD)
         return type->finite;
-    if (type->kind != TG_AVRO_UNION)
+    if (type->kind != TG_AVRO_UNION || type->count == 0) /* no value at all, but none endless */
         return true;
     for (uint32_t i = 0; i < type->count; i++) {
         const tg_avro_type_t *branch = type->branches[i];

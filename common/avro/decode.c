@@ -161,8 +161,9 @@ tg_status_t tg_avro_read_branch(tg_avro_reader_t *r, const tg_avro_type_t *type,
                                 const tg_avro_type_t **out_branch)
 {
     assert(type->kind == TG_AVRO_UNION);
-    assert(type->count > 0);
     size_t index = 0;
+    if (type->count == 0)
+        return tg_avro_reader_refuse(r, "a union without branches");
     tg_status_t status = read_size(r, type->count - 1, "union branch", &index);
     if (status == TG_OK)
         *out_branch = type->branches[index];
@@ -221,23 +222,18 @@ static tg_status_t put_integer(tg_avro_reader_t *r, const tg_avro_type_t *type, 
     return TG_OK;
 }
 
-/* "-0" would be read back as the integer 0. */
-static bool put_minus_zero(double value, tg_buf_t *out)
-{
-    if (value != 0 || !signbit(value))
-        return false;
-    tg_buf_append(out, "-0.0", 4);
-    return true;
-}
-
 static tg_status_t put_float(tg_avro_reader_t *r, const tg_avro_type_t *type, tg_buf_t *out)
 {
     (void)type;
     float value;
     char text[32];
     tg_status_t status = tg_avro_read_float(r, &value);
-    if (status != TG_OK || put_minus_zero((double)value, out))
+    if (status != TG_OK)
         return status;
+    if (value == 0) {
+        tg_json_write_double((double)value, out);
+        return TG_OK;
+    }
     /* 9 digits always read back as the same float; fewer look better where they do too. */
     int digits = 6, len;
     do {
@@ -252,8 +248,8 @@ static tg_status_t put_double(tg_avro_reader_t *r, const tg_avro_type_t *type, t
     (void)type;
     double value;
     tg_status_t status = tg_avro_read_double(r, &value);
-    if (status == TG_OK && !put_minus_zero(value, out))
-        tg_buf_json_double(out, value);
+    if (status == TG_OK)
+        tg_json_write_double(value, out);
     return status;
 }
 

@@ -564,14 +564,12 @@ static tg_status_t check_branch(struct parse *p, const tg_avro_type_t *type, uin
 static tg_status_t parse_union(struct parse *p, const json_t *json, const tg_avro_type_t **out)
 {
     size_t count = json_array_size(json);
-    if (count == 0)
-        return refuse(p, TG_INVALID, "a union without branches");
     if (count > TG_AVRO_BRANCHES_MAX)
         return refuse(p, TG_TOO_LARGE, "more than %d branches in a union", TG_AVRO_BRANCHES_MAX);
     tg_avro_type_t *type = new_type(p, TG_AVRO_UNION, NULL);
     if (type == NULL)
         return no_memory(p);
-    type->branches = tg_arena_array(p->schema->arena, count, sizeof(*type->branches));
+    type->branches = tg_arena_array(p->schema->arena, count + 1, sizeof(*type->branches));
     if (type->branches == NULL)
         return no_memory(p);
     for (uint32_t i = 0; i < count; i++) {

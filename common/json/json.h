@@ -57,6 +57,10 @@ TG_NODISCARD tg_status_t tg_json_parse(tg_json_parser_t *parser, tg_str_t text,
 /* Appends node `index` and its content as canonical compact JSON (members as they stand). */
 void tg_json_write(const tg_json_node_t *nodes, size_t index, tg_buf_t *out);
 
+/* Appends a finite double as tg_buf_json_double does, but -0.0 with its point: "-0" would be read
+ * back as the integer 0. */
+void tg_json_write_double(double value, tg_buf_t *out);
+
 const char *tg_json_type_name(tg_json_type_t type);
 
 #ifdef __cplusplus

@@ -2,10 +2,20 @@
  * open container ends, so depth costs eight bytes a level. */
 #include "common/json/json.h"
 
+#include <math.h>
+
 struct open_end {
     uint32_t next;
     char close;
 };
+
+void tg_json_write_double(double value, tg_buf_t *out)
+{
+    if (value == 0 && signbit(value))
+        tg_buf_append(out, "-0.0", 4);
+    else
+        tg_buf_json_double(out, value);
+}
 
 static void write_scalar(const tg_json_node_t *node, tg_buf_t *out)
 {
@@ -26,7 +36,7 @@ static void write_scalar(const tg_json_node_t *node, tg_buf_t *out)
         tg_buf_printf(out, "%llu", (unsigned long long)node->value.uinteger);
         break;
     case TG_JSON_DOUBLE:
-        tg_buf_json_double(out, node->value.real);
+        tg_json_write_double(node->value.real, out);
         break;
     default:
         assert(node->type == TG_JSON_STRING);
