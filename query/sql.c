@@ -4,6 +4,7 @@
 
 #define MICROS(time) "(extract(epoch from " time ") * 1000000)::bigint"
 
+// clang-format off
 /* Orders by currency beside the sessions of the same bucket. A bucket with sessions and no order
  * has one row without a currency (or with the one that was asked for). Averages and ratios are
  * derived here and nowhere stored. */
@@ -86,10 +87,8 @@ const tg_shape_t tg_sql_kpi_latest[2] = {
     " preceding), 0), 0) as viewers from minutes m left join api.stream_state s"                   \
     " on s.type = 'stream' and s.entity = m.entity and s.name = 'active_viewers')"
 #define STREAM_COLUMNS                                                                             \
-    MICROS("bucket")                                                                               \
-    " as window_start, " MICROS(                                                                   \
-        "(bucket + interval '1 minute')") ", entity, viewers, chat, trim_scale(donations) from "   \
-                                          "viewed"
+    MICROS("bucket") ", " MICROS("(bucket + interval '1 minute')")                                 \
+    ", entity, viewers, chat, trim_scale(donations) from viewed"
 
 static const tg_column_t stream_columns[] = {
     {"window_start", TG_COLUMN_TIME},    {"window_end", TG_COLUMN_TIME},
@@ -97,20 +96,19 @@ static const tg_column_t stream_columns[] = {
     {"chat_messages", TG_COLUMN_NUMBER}, {"donations_usd", TG_COLUMN_NUMBER},
 };
 
-static const char stream_sql[] = "with " STREAM_MINUTES(
-    "$5") " select * from (select " STREAM_COLUMNS " where bucket < $2::timestamptz"
-          " order by bucket desc, entity limit $4::bigint) newest order by 1, 3";
+static const char stream_sql[] =
+    "with " STREAM_MINUTES("$5")
+    " select * from (select " STREAM_COLUMNS " where bucket < $2::timestamptz"
+    " order by bucket desc, entity limit $4::bigint) newest order by 1, 3";
 
-static const char stream_latest_sql[] = "with " STREAM_MINUTES(
-    "$4") " select " STREAM_COLUMNS
-          " where bucket = (select max(bucket) from minutes where bucket < $2::timestamptz)"
-          " order by entity limit 5000";
+static const char stream_latest_sql[] =
+    "with " STREAM_MINUTES("$4")
+    " select " STREAM_COLUMNS
+    " where bucket = (select max(bucket) from minutes where bucket < $2::timestamptz)"
+    " order by entity limit 5000";
 
 #define STREAM_SHAPE(key, text)                                                                    \
-    {                                                                                              \
-        .name = (key), .sql = (text), .type = "stream", .bucket = "minute",                        \
-        COLUMNS(stream_columns)                                                                    \
-    }
+    {.name = (key), .sql = (text), .type = "stream", .bucket = "minute", COLUMNS(stream_columns)}
 
 const tg_shape_t tg_sql_stream = STREAM_SHAPE("stream", stream_sql);
 const tg_shape_t tg_sql_stream_latest = STREAM_SHAPE("stream.latest", stream_latest_sql);
@@ -149,3 +147,4 @@ const tg_shape_t tg_sql_top[3] = {
      .type = "stream",
      COLUMNS(top_viewers)},
 };
+// clang-format on
