@@ -17,32 +17,27 @@
     " coalesce(sum(count) filter (where kind = 'purchase'), 0) as purchases from " view            \
     " where type = 'session' and " condition " group by bucket)"
 #define KPI_COLUMNS                                                                                \
-    " select " MICROS(                                                                             \
-        "bucket") ", coalesce(o.currency, $3::text),"                                              \
-                  " trim_scale(coalesce(o.revenue, 0)), coalesce(o.orders, 0),"                    \
-                  " trim_scale(round(o.revenue / nullif(o.priced, 0), 6)),"                        \
-                  " coalesce(s.views, 0), coalesce(s.checkouts, 0), coalesce(s.purchases, 0),"     \
-                  " trim_scale(round(s.purchases::numeric / nullif(s.views, 0), 6))"               \
-                  " from o full join s using (bucket)"
+    " select " MICROS("bucket") ", coalesce(o.currency, $3::text),"                                \
+    " trim_scale(coalesce(o.revenue, 0)), coalesce(o.orders, 0),"                                  \
+    " trim_scale(round(o.revenue / nullif(o.priced, 0), 6)),"                                      \
+    " coalesce(s.views, 0), coalesce(s.checkouts, 0), coalesce(s.purchases, 0),"                   \
+    " trim_scale(round(s.purchases::numeric / nullif(s.views, 0), 6))"                             \
+    " from o full join s using (bucket)"
 
 /* The newest `limit` rows, oldest first. */
+#define IN_RANGE "bucket >= $1::timestamptz and bucket < $2::timestamptz"
 #define KPI(view)                                                                                  \
-    "with " KPI_PARTS(                                                                             \
-        view,                                                                                      \
-        "bucket >= $1::timestamptz and bucket < $2::timestamptz") " select * from (" KPI_COLUMNS   \
-                                                                  " order by bucket desc, "        \
-                                                                  "o.currency limit $4::bigint) "  \
-                                                                  "newest"                         \
-                                                                  " order by 1, 2"
+    "with " KPI_PARTS(view, IN_RANGE) " select * from (" KPI_COLUMNS                               \
+    " order by bucket desc, o.currency limit $4::bigint) newest order by 1, 2"
+
 #define NEWEST(view, type)                                                                         \
-    "(select bucket from " view " where type = '" type "' and bucket >= $1::timestamptz"           \
-    " and bucket < $2::timestamptz order by bucket desc limit 1)"
+    "(select bucket from " view " where type = '" type "' and " IN_RANGE                           \
+    " order by bucket desc limit 1)"
 #define KPI_LATEST(view)                                                                           \
-    "with newest as materialized (select greatest(" NEWEST(view, "order") ", " NEWEST(             \
-        view, "session") ") as bucket), " KPI_PARTS(view, "bucket = (select bucket from newest) "  \
-                                                          "and bucket >= $1::timestamptz"          \
-                                                          " and bucket < $2::timestamptz")         \
-        KPI_COLUMNS " order by o.currency"
+    "with newest as materialized (select greatest(" NEWEST(view, "order") ", "                     \
+    NEWEST(view, "session") ") as bucket), "                                                       \
+    KPI_PARTS(view, "bucket = (select bucket from newest) and " IN_RANGE)                          \
+    KPI_COLUMNS " order by o.currency"
 
 #define VIEW_MINUTE "api.metric_minute"
 #define VIEW_HOUR   "api.metric_hour"
@@ -57,9 +52,7 @@ static const tg_column_t kpi_columns[] = {
 
 #define COLUMNS(rows) .columns = (rows), .column_count = TG_ARRAY_LEN(rows)
 #define KPI_SHAPE(key, word, text)                                                                 \
-    {                                                                                              \
-        .name = (key), .sql = (text), .type = "order", .bucket = (word), COLUMNS(kpi_columns)      \
-    }
+    {.name = (key), .sql = (text), .type = "order", .bucket = (word), COLUMNS(kpi_columns)}
 
 const tg_shape_t tg_sql_kpi[2] = {
     KPI_SHAPE("kpi.minute", "minute", KPI(VIEW_MINUTE)),
