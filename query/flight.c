@@ -223,12 +223,13 @@ static void on_rows(void *arg, tg_status_t status, const tg_pg_answer_t *answer)
     tg_buf_dispose(&entry);
 }
 
-/* The newest minute with data of the answer's type, looked for in the last day only: further back
- * nothing is fresh anyway. */
+/* The newest minute with data of the answer's types, looked for in the last day only: further back
+ * nothing is fresh anyway. One index look-up per type. */
 static const char newest_sql[] =
-    "select (extract(epoch from bucket) * 1000000)::bigint from api.metric_minute"
-    " where type = $1 and bucket >= $2::timestamptz and bucket < $3::timestamptz"
-    " order by bucket desc limit 1";
+    "select (extract(epoch from m.bucket) * 1000000)::bigint"
+    " from unnest(string_to_array($1, ',')) as t(type), lateral (select bucket"
+    " from api.metric_minute where type = t.type and bucket >= $2::timestamptz"
+    " and bucket < $3::timestamptz order by bucket desc limit 1) m order by 1 desc limit 1";
 
 static void start_query(struct flight *flight)
 {
@@ -240,7 +241,7 @@ static void start_query(struct flight *flight)
         {.sql = plan->shape->sql, .param_count = plan->param_count},
         {.sql = newest_sql,
          .param_count = 3,
-         .params = {tg_str_from(plan->shape->type), {since, since_len}, {until, until_len}}},
+         .params = {tg_str_from(plan->shape->types), {since, since_len}, {until, until_len}}},
     };
     for (size_t i = 0; i < plan->param_count; i++)
         statements[0].params[i] = plan->params[i].null

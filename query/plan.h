@@ -33,7 +33,7 @@ typedef struct tg_column {
 typedef struct tg_shape {
     const char *name; /* short, unique: part of the cache key */
     const char *sql;
-    const char *type;   /* event type whose newest minute is the answer's freshness */
+    const char *types;  /* "order,session": whose newest minute is the answer's freshness */
     const char *bucket; /* "minute", "hour"; NULL when the answer has no bucket */
     const tg_column_t *columns;
     size_t column_count;

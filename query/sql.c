@@ -52,7 +52,7 @@ static const tg_column_t kpi_columns[] = {
 
 #define COLUMNS(rows) .columns = (rows), .column_count = TG_ARRAY_LEN(rows)
 #define KPI_SHAPE(key, word, text)                                                                 \
-    {.name = (key), .sql = (text), .type = "order", .bucket = (word), COLUMNS(kpi_columns)}
+    {.name = (key), .sql = (text), .types = "order,session", .bucket = (word), COLUMNS(kpi_columns)}
 
 const tg_shape_t tg_sql_kpi[2] = {
     KPI_SHAPE("kpi.minute", "minute", KPI(VIEW_MINUTE)),
@@ -101,7 +101,7 @@ static const char stream_latest_sql[] =
     " order by entity limit 5000";
 
 #define STREAM_SHAPE(key, text)                                                                    \
-    {.name = (key), .sql = (text), .type = "stream", .bucket = "minute", COLUMNS(stream_columns)}
+    {.name = (key), .sql = (text), .types = "stream", .bucket = "minute", COLUMNS(stream_columns)}
 
 const tg_shape_t tg_sql_stream = STREAM_SHAPE("stream", stream_sql);
 const tg_shape_t tg_sql_stream_latest = STREAM_SHAPE("stream.latest", stream_latest_sql);
@@ -122,11 +122,11 @@ static const tg_column_t top_viewers[] = {{"stream_id", TG_COLUMN_TEXT},
 const tg_shape_t tg_sql_top[3] = {
     {.name = "top.donations",
      .sql = TOP_MINUTES_SQL("sum(sum)", "donation"),
-     .type = "stream",
+     .types = "stream",
      COLUMNS(top_donations)},
     {.name = "top.chat",
      .sql = TOP_MINUTES_SQL("sum(count)", "chat_message"),
-     .type = "stream",
+     .types = "stream",
      COLUMNS(top_chat)},
     /* Viewers are a state, not a sum: those who watch now, of the streams with an event in the
        range. */
@@ -137,7 +137,7 @@ const tg_shape_t tg_sql_top[3] = {
          " and exists (select from api.metric_minute m where m.type = 'stream'"
          " and m.entity = s.entity and m.bucket >= $1::timestamptz and m.bucket < $2::timestamptz)"
          " order by greatest(s.value, 0) desc, s.entity limit $3::bigint",
-     .type = "stream",
+     .types = "stream",
      COLUMNS(top_viewers)},
 };
 // clang-format on

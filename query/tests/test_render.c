@@ -14,7 +14,7 @@ static const tg_column_t columns[] = {{"bucket", TG_COLUMN_TIME},
                                       {"n", TG_COLUMN_NUMBER}};
 static const tg_shape_t shape = {.name = "test",
                                  .bucket = "minute",
-                                 .type = "order",
+                                 .types = "order",
                                  .columns = columns,
                                  .column_count = TG_ARRAY_LEN(columns)};
 
