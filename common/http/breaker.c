@@ -9,6 +9,7 @@ enum { SLOTS = 10 };
 
 void tg_breaker_init(tg_breaker_t *breaker, const tg_breaker_config_t *config)
 {
+    assert(breaker != NULL && config != NULL);
     assert(config->failures_in_row > 0 && config->probes > 0);
     assert(config->window_ms >= SLOTS);
     assert(config->open_ms > 0 && config->open_ms <= config->open_max_ms);
@@ -51,6 +52,7 @@ static uint64_t jittered(tg_breaker_t *breaker, unsigned length_ms)
 
 static void open_for(tg_breaker_t *breaker, unsigned length_ms, uint64_t now_ms)
 {
+    assert(length_ms > 0 && length_ms <= breaker->config.open_max_ms);
     breaker->state = TG_BREAKER_OPEN;
     breaker->reopen_at_ms = now_ms + jittered(breaker, length_ms);
     breaker->opened_total++;
@@ -68,6 +70,7 @@ static void half_open(tg_breaker_t *breaker)
 
 bool tg_breaker_allow(tg_breaker_t *breaker, uint64_t now_ms)
 {
+    assert(breaker->probes_out + breaker->probes_good <= breaker->config.probes);
     if (breaker->state == TG_BREAKER_OPEN && now_ms >= breaker->reopen_at_ms)
         half_open(breaker);
     if (breaker->state == TG_BREAKER_CLOSED)
@@ -93,6 +96,7 @@ static bool too_many_failures(const tg_breaker_t *breaker)
 
 static void result_closed(tg_breaker_t *breaker, bool good, uint64_t now_ms)
 {
+    assert(breaker->state == TG_BREAKER_CLOSED);
     advance(breaker, now_ms);
     breaker->slots[0].calls++;
     breaker->slots[0].failures += good ? 0 : 1;
@@ -105,6 +109,7 @@ static void result_closed(tg_breaker_t *breaker, bool good, uint64_t now_ms)
 
 static void result_half_open(tg_breaker_t *breaker, bool good, uint64_t now_ms)
 {
+    assert(breaker->state == TG_BREAKER_HALF_OPEN);
     if (breaker->probes_out == 0)
         return; /* sent before it opened */
     breaker->probes_out--;

@@ -133,6 +133,7 @@ static int (*const steps[STATE_COUNT])(tg_chunked_t *, unsigned char) = {
 
 static size_t move_data(tg_chunked_t *d, char *to, const char *from, size_t available)
 {
+    assert(d->state == STATE_DATA && d->left > 0);
     size_t n = d->left < available ? d->left : available;
     memmove(to, from, n);
     d->left -= n;
@@ -143,6 +144,7 @@ static size_t move_data(tg_chunked_t *d, char *to, const char *from, size_t avai
 
 ssize_t tg_chunked_decode(tg_chunked_t *decoder, char *buf, size_t *inout_len)
 {
+    assert(buf != NULL || *inout_len == 0);
     assert(decoder->state < STATE_COUNT);
     size_t len = *inout_len, from = 0, to = 0;
     int step = TG_CHUNKED_MORE;

@@ -76,6 +76,7 @@ static void fail_later(tg_http_call_t *call, tg_status_t status)
 static void on_deadline(void *arg)
 {
     tg_http_call_t *call = arg;
+    assert(call->step == CALL_WAITING || call->step == CALL_ON_CONN);
     if (call->step == CALL_WAITING)
         forget_result(call); /* our own queue was too slow, not the instance */
     else
@@ -110,6 +111,7 @@ static bool may_take(struct instance *instance, const tg_http_call_t *call)
 /* An instance whose breaker lets the call through and that it has not tried; NULL if none. */
 static struct instance *choose(tg_http_call_t *call)
 {
+    assert(call->client->instance_count > 0);
     tg_http_client_t *client = call->client;
     size_t count = client->instance_count;
     if (count == 1)
@@ -133,6 +135,7 @@ static struct instance *choose(tg_http_call_t *call)
 
 static void dispatch(tg_http_call_t *call)
 {
+    assert(!call->counted && call->conn == NULL);
     struct instance *instance = choose(call);
     if (instance == NULL) {
         fail_later(call, TG_UNAVAILABLE);
@@ -159,6 +162,7 @@ static bool is_failure(int code)
 
 void tg_client_on_answer(tg_http_call_t *call, const tg_http_response_t *response)
 {
+    assert(call->step == CALL_ON_CONN && call->conn == NULL);
     count_result(call, !is_failure(response->code));
     call_finish(call, TG_OK, response);
 }
@@ -179,6 +183,7 @@ static bool untried_left(const tg_http_call_t *call)
 /* Nothing was sent: any instance may have it. Otherwise only what may happen twice, and once. */
 static bool try_another(tg_http_call_t *call, enum exchange_end end)
 {
+    assert(!call->counted);
     if (!untried_left(call))
         return false;
     if (end != EXCHANGE_NOT_SENT) {
@@ -202,6 +207,7 @@ static bool try_fresh_connection(tg_http_call_t *call)
 void tg_client_on_end(tg_http_call_t *call, enum exchange_end end)
 {
     assert(call->step == CALL_ON_CONN || call->step == CALL_WAITING);
+    assert(call->conn == NULL);
     if (end == EXCHANGE_STALE && try_fresh_connection(call))
         return;
     /* Too large an answer, or a kept connection that was closed, is no sign of bad health. */
@@ -267,7 +273,9 @@ static size_t write_head(const tg_http_client_t *client, const tg_http_request_t
 tg_http_call_t *tg_http_client_call(tg_http_client_t *client, const tg_http_request_t *request,
                                     tg_http_done_fn done, void *arg)
 {
+    assert(client != NULL && request != NULL);
     assert(done != NULL);
+    assert(request->body.ptr != NULL || request->body.len == 0);
     assert(request->method.len > 0 && request->target.len > 0);
     size_t size = head_size(client, request);
     tg_http_call_t *call = malloc(sizeof(*call) + size);
@@ -377,6 +385,8 @@ static tg_status_t add_instances(tg_http_client_t *client, const char *list, tg_
 tg_status_t tg_http_client_open(tg_loop_t *loop, const tg_http_client_config_t *config,
                                 tg_http_client_t **out_client, tg_error_t *error)
 {
+    assert(loop != NULL && out_client != NULL);
+    assert(config->name != NULL && config->instances != NULL);
     assert(config->max_connections > 0);
     tg_http_client_t *client = calloc(1, sizeof(*client));
     if (client == NULL)

@@ -108,6 +108,7 @@ static void conn_send(struct conn *conn)
 
 static void conn_give(struct conn *conn, tg_http_call_t *call)
 {
+    assert(call->conn == NULL);
     assert(conn->call == NULL);
     conn->call = call;
     call->conn = conn;
@@ -118,6 +119,7 @@ static void conn_give(struct conn *conn, tg_http_call_t *call)
 static void on_connected(h2o_socket_t *sock, const char *err)
 {
     struct conn *conn = sock->data;
+    assert(conn->sock == sock && !conn->connected);
     if (err != NULL) {
         conn_fail(conn, EXCHANGE_NOT_SENT);
         return;
@@ -148,6 +150,7 @@ static void conn_keep(struct conn *conn)
 static void conn_answer(struct conn *conn)
 {
     tg_http_call_t *call = conn->call;
+    assert(call->step == CALL_ON_CONN && call->conn == conn);
     tg_http_header_t headers[TG_RESPONSE_HEADERS_MAX];
     tg_http_response_t response;
     tg_response_view(&conn->parser, conn->sock->input->bytes, headers, &response);
@@ -161,6 +164,7 @@ static void conn_answer(struct conn *conn)
 static void on_read(h2o_socket_t *sock, const char *err)
 {
     struct conn *conn = sock->data;
+    assert(conn->sock == sock && conn->connected);
     if (conn->call == NULL) { /* closed by the other side, or bytes that nobody asked for */
         (void)conn_close(conn);
         return;
@@ -183,6 +187,7 @@ static void on_read(h2o_socket_t *sock, const char *err)
 
 static struct conn *conn_open(struct instance *instance)
 {
+    assert(instance->conn_count < instance->client->config.max_connections);
     struct conn *conn = calloc(1, sizeof(*conn));
     if (conn == NULL)
         return NULL;
@@ -243,6 +248,7 @@ static tg_status_t start_call(tg_http_call_t *call, bool fresh)
 
 tg_status_t tg_client_conn_acquire(tg_http_call_t *call, bool fresh)
 {
+    assert(call->instance != NULL && call->conn == NULL);
     struct instance *instance = call->instance;
     tg_status_t status = TG_FULL;
     if (instance->waiting_count == 0 || fresh)
@@ -259,7 +265,9 @@ tg_status_t tg_client_conn_acquire(tg_http_call_t *call, bool fresh)
 
 static tg_http_call_t *take_waiting(struct instance *instance)
 {
+    assert(instance->waiting_count > 0);
     tg_http_call_t *call = H2O_STRUCT_FROM_MEMBER(tg_http_call_t, link, instance->waiting.next);
+    assert(call->step == CALL_WAITING);
     h2o_linklist_unlink(&call->link);
     instance->waiting_count--;
     return call;
@@ -285,6 +293,7 @@ static void serve_waiting(struct instance *instance)
 void tg_client_conn_abandon(tg_http_call_t *call)
 {
     struct instance *instance = call->instance;
+    assert(call->step != CALL_DONE);
     if (call->step == CALL_WAITING) {
         h2o_linklist_unlink(&call->link);
         instance->waiting_count--;

@@ -47,6 +47,8 @@ static size_t decode_into(tg_str_t text, bool plus, char *out)
 
 tg_status_t tg_params_decode(tg_str_t text, bool plus, tg_arena_t *arena, tg_str_t *out_text)
 {
+    assert(arena != NULL);
+    assert(out_text != NULL);
     if (text.len == 0) {
         *out_text = (tg_str_t){"", 0};
         return TG_OK;
@@ -65,6 +67,7 @@ tg_status_t tg_params_decode(tg_str_t text, bool plus, tg_arena_t *arena, tg_str
 
 static tg_status_t parse_str(const tg_param_t *row, tg_param_value_t *value, tg_error_t *error)
 {
+    assert(row->min <= row->max);
     if ((int64_t)value->text.len < row->min || (int64_t)value->text.len > row->max)
         return tg_error_set(error, TG_INVALID,
                             "%s must have between %" PRId64 " and %" PRId64 " bytes.", row->name,
@@ -74,6 +77,7 @@ static tg_status_t parse_str(const tg_param_t *row, tg_param_value_t *value, tg_
 
 static tg_status_t parse_uint(const tg_param_t *row, tg_param_value_t *value, tg_error_t *error)
 {
+    assert(row->min <= row->max);
     int64_t number = 0;
     if (tg_str_to_i64(value->text, &number) != TG_OK || number < row->min || number > row->max)
         return tg_error_set(error, TG_INVALID,
@@ -120,6 +124,7 @@ static tg_status_t parse_time(const tg_param_t *row, tg_param_value_t *value, tg
 
 static tg_status_t parse_enum(const tg_param_t *row, tg_param_value_t *value, tg_error_t *error)
 {
+    assert(row->allowed != NULL);
     int64_t index = 0;
     for (const char *word = row->allowed; word != NULL; index++) {
         const char *bar = strchr(word, '|');
@@ -203,6 +208,7 @@ tg_status_t tg_params_parse(const tg_param_t *rows, size_t count, tg_str_t query
                             tg_param_value_t *out_values, tg_str_t *out_name, tg_error_t *error)
 {
     assert(count <= TG_PARAMS_MAX);
+    assert(arena != NULL && out_name != NULL);
     *out_name = (tg_str_t){NULL, 0};
     for (size_t i = 0; i < count; i++)
         out_values[i] = (tg_param_value_t){.number = rows[i].fallback};

@@ -60,6 +60,7 @@ static bool has_no_body(const tg_response_parser_t *parser)
 
 static tg_response_state_t take_head(tg_response_parser_t *parser, const struct head *head)
 {
+    assert(head->header_count <= TG_RESPONSE_HEADERS_MAX);
     struct framing framing = {0};
     for (size_t i = 0; i < head->header_count; i++)
         read_framing(&head->headers[i], &framing);
@@ -85,6 +86,7 @@ static tg_response_state_t drop_interim(tg_response_parser_t *parser, char *buf,
 {
     if (++parser->interim > TG_RESPONSE_INTERIM_MAX)
         return TG_RESPONSE_BAD;
+    assert(head_len <= *inout_len);
     *inout_len -= head_len;
     memmove(buf, buf + head_len, *inout_len);
     parser->seen = 0;
@@ -127,6 +129,7 @@ static tg_response_state_t end_at(tg_response_parser_t *parser, size_t end, size
 
 static tg_response_state_t take_chunks(tg_response_parser_t *parser, char *buf, size_t *inout_len)
 {
+    assert(parser->seen >= parser->head_len && parser->seen <= *inout_len);
     size_t fresh = *inout_len - parser->seen;
     ssize_t rest = tg_chunked_decode(&parser->chunks, buf + parser->seen, &fresh);
     if (rest == TG_CHUNKED_BAD)
@@ -142,6 +145,8 @@ static tg_response_state_t take_chunks(tg_response_parser_t *parser, char *buf, 
 
 tg_response_state_t tg_response_parse(tg_response_parser_t *parser, char *buf, size_t *inout_len)
 {
+    assert(parser->seen <= *inout_len);
+    assert(parser->body_len <= parser->max_body);
     tg_response_state_t state = find_head(parser, buf, inout_len);
     if (state != TG_RESPONSE_MORE || parser->head_len == 0)
         return state;
@@ -185,6 +190,7 @@ void tg_response_view(const tg_response_parser_t *parser, char *buf, tg_http_hea
     struct head head;
     int len = parse_head(buf, parser->head_len, 0, &head);
     assert(len > 0 && (size_t)len == parser->head_len); /* parsed the same before */
+    assert(head.header_count <= TG_RESPONSE_HEADERS_MAX);
     size_t count = 0;
     for (size_t i = 0; i < head.header_count; i++) {
         tg_str_t name = name_of(&head.headers[i]);
@@ -203,6 +209,7 @@ void tg_response_view(const tg_response_parser_t *parser, char *buf, tg_http_hea
 
 tg_str_t tg_http_response_header(const tg_http_response_t *response, const char *lower_name)
 {
+    assert(lower_name != NULL);
     for (size_t i = 0; i < response->header_count; i++)
         if (tg_str_eq(response->headers[i].name, tg_str_from(lower_name)))
             return response->headers[i].value;

@@ -61,6 +61,7 @@ bool tg_syntax_length(tg_str_t text, uint64_t *out_length)
 
 bool tg_syntax_same(tg_str_t text, const char *lower)
 {
+    assert(lower != NULL);
     size_t len = strlen(lower);
     return text.len == len && strncasecmp(text.ptr, lower, len) == 0;
 }

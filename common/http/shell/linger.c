@@ -38,6 +38,7 @@ static void on_linger_readable(void *arg, unsigned ready)
 {
     (void)ready;
     struct lingering *linger = arg;
+    assert(linger->watch != NULL);
     char sink[16384];
     ssize_t n = recv(linger->fd, sink, sizeof(sink), MSG_DONTWAIT);
     if (n > 0)
@@ -49,6 +50,7 @@ static void on_linger_readable(void *arg, unsigned ready)
 
 void tg_http_linger_start(tg_http_thread_t *thread, int fd)
 {
+    assert(fd >= 0);
     (void)shutdown(fd, SHUT_WR);
     struct lingering *linger = NULL;
     if (thread->linger_count < TG_HTTP_LINGERS_MAX)

@@ -95,6 +95,7 @@ static void send_answer(tg_http_req_t *req, int code, const char *content_type, 
 {
     h2o_req_t *raw = req->raw;
     tg_http_conn_t *conn = req->conn;
+    assert(conn->state == CONN_BUSY);
     bool bare = has_no_body(code);
     bool head = h2o_memis(raw->input.method.base, raw->input.method.len, H2O_STRLIT("HEAD"));
 
@@ -122,6 +123,8 @@ static void send_answer(tg_http_req_t *req, int code, const char *content_type, 
 
 void tg_http_reply(tg_http_req_t *req, int code, const char *content_type, tg_str_t body)
 {
+    assert(req != NULL);
+    assert(body.ptr != NULL || body.len == 0);
     h2o_iovec_t copy = {NULL, 0};
     if (body.len > 0) {
         copy = h2o_iovec_init(h2o_mem_alloc_pool(&req->raw->pool, body.len), body.len);
@@ -137,6 +140,7 @@ static void on_body_dispose(void *data)
 
 void tg_http_reply_buf(tg_http_req_t *req, int code, const char *content_type, tg_buf_t *body)
 {
+    assert(req != NULL && body != NULL);
     if (body->failed) {
         tg_buf_dispose(body);
         tg_http_fail(req, 500, "answer_too_large", (tg_str_t){0},
@@ -235,7 +239,8 @@ tg_http_format_t tg_http_default_format(const tg_http_thread_t *thread, tg_str_t
 void tg_http_fail(tg_http_req_t *req, int http_code, const char *code, tg_str_t field,
                   const char *format, ...)
 {
-    assert(http_code >= 400);
+    assert(http_code >= 400 && http_code < 600);
+    assert(code != NULL && code[0] != '\0');
     char text[1024];
     va_list args;
     va_start(args, format);
@@ -307,6 +312,7 @@ static void replace_body(h2o_req_t *raw, h2o_ostream_t **slot)
 {
     tg_http_thread_t *thread = tg_http_thread_of(raw);
     tg_http_conn_t *conn = tg_http_conn_of(raw);
+    assert(raw->res.status >= 400);
     tg_http_format_t shape =
         tg_http_default_format(thread, (tg_str_t){raw->input.path.base, raw->input.path.len});
     char id[TG_HTTP_MADE_ID_LEN];

@@ -75,6 +75,7 @@ static void count_inflight(tg_http_thread_t *thread)
 
 void tg_http_request_release(tg_http_req_t *req)
 {
+    assert(req->ref != NULL && req->ref->req == req);
     tg_http_thread_t *thread = req->thread;
     tg_timer_stop(&req->deadline);
     h2o_linklist_unlink(&req->link);
@@ -106,6 +107,7 @@ static void cancel(tg_http_req_t *req, unsigned reason)
 static void on_ref_dispose(void *data)
 {
     tg_http_ref_t *ref = data;
+    assert(ref->conn != NULL);
     if (ref->req != NULL) {
         tg_http_req_t *req = ref->req;
         cancel(req, CANCEL_GONE);
@@ -201,6 +203,7 @@ static tg_http_req_t *request_begin(tg_http_thread_t *thread, h2o_req_t *raw)
     req->raw = raw;
     req->ref = ref;
     req->conn = tg_http_conn_of(raw);
+    assert(req->conn->state == CONN_READING);
     *ref = (tg_http_ref_t){.req = req, .conn = req->conn};
     req->conn->state = CONN_BUSY;
     req->started_us = tg_time_mono_us();
@@ -263,6 +266,7 @@ static void take_deadline(tg_http_req_t *req)
 
 static bool pass_secret(tg_http_req_t *req)
 {
+    assert(req->route != NULL);
     if ((req->route->flags & TG_HTTP_ROUTE_INTERNAL) == 0)
         return true;
     tg_str_t secret = tg_str_from(req->thread->service->secret);
@@ -300,6 +304,7 @@ static bool pass_limits(tg_http_req_t *req)
 
 static bool pass_params(tg_http_req_t *req)
 {
+    assert(req->params == NULL);
     const tg_http_route_t *route = req->route;
     if (route->params == NULL)
         return true;
@@ -322,6 +327,7 @@ static bool pass_params(tg_http_req_t *req)
 static void handle(tg_http_req_t *req)
 {
     tg_http_thread_t *thread = req->thread;
+    assert(req->route != NULL && thread->handling == NULL);
     uint64_t now = tg_loop_now_ms(thread->loop);
     thread->handling = req;
     req->route->handler(req, thread->thread_ctx);
@@ -374,6 +380,7 @@ tg_str_t tg_http_body(const tg_http_req_t *req)
 
 tg_str_t tg_http_header(const tg_http_req_t *req, const char *lower_name)
 {
+    assert(lower_name != NULL);
     size_t len = strlen(lower_name);
     const h2o_headers_t *headers = &req->raw->headers;
     for (size_t i = 0; i < headers->size; i++) {
@@ -461,6 +468,7 @@ tg_arena_t *tg_http_arena(const tg_http_req_t *req)
 
 void tg_http_set_user(tg_http_req_t *req, void *user, void (*on_cancel)(void *user))
 {
+    assert(req != NULL);
     req->user = user;
     req->on_cancel = on_cancel;
 }

@@ -28,6 +28,7 @@ struct path {
 
 static void compile(const tg_http_route_t *route, struct row *row)
 {
+    assert(route->method != NULL && route->method[0] != '\0');
     assert(route->path[0] == '/');
     assert(route->handler != NULL);
     row->route = route;
@@ -139,6 +140,7 @@ static tg_status_t join_rest(const struct path *path, unsigned from, tg_arena_t 
 static tg_status_t take_names(const struct row *row, const struct path *path, tg_arena_t *arena,
                               tg_route_match_t *match)
 {
+    assert(path->count >= row->count);
     match->route = row->route;
     match->name_count = 0;
     for (unsigned i = 0; i < row->count; i++)
@@ -162,6 +164,7 @@ static void note_allowed(char *allow, tg_str_t method)
 tg_status_t tg_routes_find(const tg_routes_t *routes, tg_str_t method, tg_str_t path,
                            tg_arena_t *arena, tg_route_match_t *out_match)
 {
+    assert(routes != NULL && arena != NULL);
     struct path parts;
     tg_status_t status = split(path, arena, &parts);
     if (status != TG_OK)

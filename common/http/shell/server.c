@@ -72,6 +72,7 @@ static tg_status_t start_threads(tg_http_server_t *server, tg_error_t *error)
 
 static void stop_thread(tg_http_thread_t *thread)
 {
+    assert(thread->server != NULL);
     if (thread->runs)
         tg_loop_stop(thread->loop);
     pthread_join(thread->id, NULL);
@@ -134,6 +135,7 @@ static tg_http_server_t *server_create(const tg_http_service_t *service)
 
 static void check_service(const tg_http_service_t *service)
 {
+    assert(service != NULL && service->name != NULL && service->config != NULL);
     assert(service->config->threads < TG_METRIC_SHARDS_MAX);
     for (size_t i = 0; i < service->route_count; i++)
         assert((service->routes[i].flags & TG_HTTP_ROUTE_INTERNAL) == 0 ||
@@ -217,6 +219,7 @@ static size_t drain(tg_http_server_t *server, uint64_t wait_ms)
 
 size_t tg_http_server_drain(tg_http_server_t *server)
 {
+    assert(server != NULL);
     return drain(server, server->service->config->drain_ms);
 }
 

@@ -32,6 +32,7 @@ static void on_conn_close(void *data)
 {
     tg_http_conn_t *conn = data;
     tg_http_thread_t *thread = conn->thread;
+    assert(thread != NULL);
     h2o_linklist_unlink(&conn->link);
     assert(thread->conn_count > 0);
     thread->conn_count--;
@@ -101,6 +102,7 @@ static void on_listener(h2o_socket_t *listener, const char *err)
 
 void tg_http_conn_request_done(tg_http_conn_t *conn)
 {
+    assert(conn->state != CONN_READING);
     conn->state = CONN_READING;
     conn->partial = false;
     conn->since_ms = tg_loop_now_ms(conn->thread->loop);
@@ -275,6 +277,7 @@ static void refuse_handshakes(tg_http_thread_t *thread)
 
 static void close_listener(tg_http_thread_t *thread)
 {
+    assert(thread->draining && thread->listener != NULL);
     h2o_socket_t *sock;
     while ((sock = h2o_evloop_socket_accept(thread->listener)) != NULL)
         adopt(thread, sock);
@@ -348,6 +351,7 @@ static void open_h2o(tg_http_thread_t *thread)
 
 static void open_listener(tg_http_thread_t *thread)
 {
+    assert(thread->listen_fd >= 0 && thread->listener == NULL);
     thread->listener = h2o_evloop_socket_create(tg_loop_h2o(thread->loop), thread->listen_fd,
                                                 H2O_SOCKET_FLAG_DONT_READ);
     thread->listen_fd = -1;
