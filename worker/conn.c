@@ -14,6 +14,7 @@ struct tg_conn {
     tg_conn_config_t config;
     PGconn *pg;    /* NULL while there is none */
     bool unsynced; /* something was sent since the last sync */
+    bool awaiting; /* a sync was sent whose answer is not read yet */
     char sqlstate[6];
     char message[256]; /* one line */
 };
@@ -50,6 +51,7 @@ void tg_conn_disconnect(tg_conn_t *conn)
     PQfinish(conn->pg);
     conn->pg = NULL;
     conn->unsynced = false;
+    conn->awaiting = false;
 }
 
 void tg_conn_destroy(tg_conn_t *conn)
@@ -324,18 +326,38 @@ static tg_status_t drain(tg_conn_t *conn)
     return lost(conn, "the pipeline ended without its sync");
 }
 
-static tg_status_t sync_pipeline(tg_conn_t *conn)
+tg_status_t tg_conn_sync(tg_conn_t *conn)
 {
+    if (conn->pg == NULL)
+        return TG_UNAVAILABLE;
+    assert(!conn->awaiting);
     if (PQpipelineSync(conn->pg) == 0)
         return lost(conn, "send failed");
     conn->unsynced = false;
-    tg_status_t status = push(conn);
-    return status == TG_OK ? drain(conn) : status;
+    conn->awaiting = true;
+    return push(conn);
+}
+
+tg_status_t tg_conn_synced(tg_conn_t *conn)
+{
+    if (conn->pg == NULL)
+        return TG_UNAVAILABLE;
+    assert(conn->awaiting);
+    conn->awaiting = false;
+    return drain(conn);
+}
+
+static tg_status_t sync_pipeline(tg_conn_t *conn)
+{
+    tg_status_t status = tg_conn_sync(conn);
+    return status == TG_OK ? tg_conn_synced(conn) : status;
 }
 
 /* Ends the round and any open transaction; false when the connection did not survive it. */
 static bool end_round(tg_conn_t *conn)
 {
+    if (conn->awaiting && tg_conn_synced(conn) != TG_OK)
+        return false;
     if (conn->unsynced && sync_pipeline(conn) != TG_OK)
         return false;
     if (PQtransactionStatus(conn->pg) == PQTRANS_IDLE)

@@ -57,6 +57,12 @@ TG_NODISCARD tg_status_t tg_conn_send_text(tg_conn_t *conn, const char *sql);
 /* Has the server send what it has so far; then read one result per statement queued. */
 TG_NODISCARD tg_status_t tg_conn_flush(tg_conn_t *conn);
 
+/* The same by a sync, for the middle of a transaction: only after a sync does the server count the
+ * session as idle in its transaction, and end it when we stall. After the results read the sync's
+ * own answer by tg_conn_synced. */
+TG_NODISCARD tg_status_t tg_conn_sync(tg_conn_t *conn);
+TG_NODISCARD tg_status_t tg_conn_synced(tg_conn_t *conn);
+
 /* The result of the next statement in line (owned: PQclear), or the failure it ended in. */
 TG_NODISCARD tg_status_t tg_conn_result(tg_conn_t *conn, PGresult **out_result);
 

@@ -439,28 +439,39 @@ static tg_status_t commit(tg_store_t *store, const tg_batch_t *batch)
     return status;
 }
 
-/* BEGIN up to the stored rows, one round trip, or two when there are times of our own. */
-static tg_status_t insert(tg_store_t *store, const tg_batch_t *batch, tg_store_result_t *result)
+/* BEGIN, the fence and, if there are such rows, the exchange of our own times for the kept ones. */
+static tg_status_t begin(tg_store_t *store, const tg_batch_t *batch, tg_store_result_t *result,
+                         bool *out_fence_read)
 {
     tg_status_t status = send_fence(store, batch);
     size_t own = status == TG_OK ? send_own_times(store, batch, &status) : 0;
 
-    if (own > 0 && status == TG_OK) {
-        status = tg_conn_flush(store->conn);
-        if (status == TG_OK)
-            status = read_fence(store, batch, result);
-        if (status == TG_OK)
-            status = read_own_times(store, batch, own);
-    }
+    *out_fence_read = own > 0;
+    if (own == 0 || status != TG_OK)
+        return status;
+    status = tg_conn_sync(store->conn);
+    if (status == TG_OK)
+        status = read_fence(store, batch, result);
+    if (status == TG_OK)
+        status = read_own_times(store, batch, own);
+    return status == TG_OK ? tg_conn_synced(store->conn) : status;
+}
+
+/* Up to the stored rows: one round trip, or two when there are times of our own. */
+static tg_status_t insert(tg_store_t *store, const tg_batch_t *batch, tg_store_result_t *result)
+{
+    bool fence_read = false;
+    tg_status_t status = begin(store, batch, result, &fence_read);
+
     if (status == TG_OK && batch->row_count > 0)
         status = send_events(store, batch);
     if (status == TG_OK)
-        status = tg_conn_flush(store->conn);
-    if (status == TG_OK && own == 0)
+        status = tg_conn_sync(store->conn);
+    if (status == TG_OK && !fence_read)
         status = read_fence(store, batch, result);
     if (status == TG_OK && batch->row_count > 0)
         status = read_events(store, batch, result);
-    return status;
+    return status == TG_OK ? tg_conn_synced(store->conn) : status;
 }
 
 static tg_status_t write_once(tg_store_t *store, tg_batch_t *batch, tg_store_result_t *result)

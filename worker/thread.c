@@ -86,8 +86,9 @@ static void control_reading(tg_worker_thread_t *thread)
         return;
     tg_status_t status =
         pause ? tg_consumer_pause(thread->consumer) : tg_consumer_resume(thread->consumer);
-    if (status == TG_OK)
-        thread->paused = pause;
+    /* The consumer keeps the wish for its next assignment even when there is none to apply it to
+     * now; a failed resume is tried again. */
+    thread->paused = pause || status != TG_OK;
 }
 
 static uint64_t poll_wait(const tg_worker_thread_t *thread)

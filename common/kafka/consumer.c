@@ -134,7 +134,9 @@ static tg_status_t start_reading(tg_consumer_t *consumer,
         return TG_NOMEM;
     if (rd_kafka_assign(consumer->rk, list) != RD_KAFKA_RESP_ERR_NO_ERROR)
         return TG_INTERNAL;
-    return consumer->paused ? set_paused(consumer, true) : TG_OK;
+    /* Said in both cases: librdkafka keeps a partition's pause over a revocation, so one that was
+     * lost while paused would come back silent. */
+    return set_paused(consumer, consumer->paused);
 }
 
 /* Asks the owner for the offsets of `list`, and starts. On failure the member stays in the group
