@@ -77,7 +77,7 @@ tg_status_t tg_avro_read_long(tg_avro_reader_t *r, int64_t *out_value)
 /* A length or an index: not negative, at most `max`. */
 static tg_status_t read_size(tg_avro_reader_t *r, size_t max, const char *what, size_t *out_size)
 {
-    int64_t value;
+    int64_t value = 0;
     const uint8_t *before = r->at;
     tg_status_t status = tg_avro_read_long(r, &value);
     if (status != TG_OK)
@@ -193,7 +193,7 @@ static tg_status_t put_boolean(tg_avro_reader_t *r, const tg_avro_type_t *type, 
 static tg_status_t put_time(tg_avro_reader_t *r, const tg_avro_type_t *type, int64_t value,
                             tg_buf_t *out)
 {
-    int64_t us;
+    int64_t us = 0;
     tg_status_t status;
     if ((r->flags & TG_AVRO_RAW_TIMES) != 0 && type->logical >= TG_AVRO_TIMESTAMP_MILLIS) {
         status = tg_avro_time_to_us(type->logical, value, &us);
@@ -207,7 +207,7 @@ static tg_status_t put_time(tg_avro_reader_t *r, const tg_avro_type_t *type, int
 
 static tg_status_t put_integer(tg_avro_reader_t *r, const tg_avro_type_t *type, tg_buf_t *out)
 {
-    int64_t value;
+    int64_t value = 0;
     const uint8_t *before = r->at;
     tg_status_t status = tg_avro_read_long(r, &value);
     if (status != TG_OK)
@@ -225,7 +225,7 @@ static tg_status_t put_integer(tg_avro_reader_t *r, const tg_avro_type_t *type, 
 static tg_status_t put_float(tg_avro_reader_t *r, const tg_avro_type_t *type, tg_buf_t *out)
 {
     (void)type;
-    float value;
+    float value = 0;
     char text[32];
     tg_status_t status = tg_avro_read_float(r, &value);
     if (status != TG_OK)
@@ -246,7 +246,7 @@ static tg_status_t put_float(tg_avro_reader_t *r, const tg_avro_type_t *type, tg
 static tg_status_t put_double(tg_avro_reader_t *r, const tg_avro_type_t *type, tg_buf_t *out)
 {
     (void)type;
-    double value;
+    double value = 0;
     tg_status_t status = tg_avro_read_double(r, &value);
     if (status == TG_OK)
         tg_json_write_double(value, out);
@@ -273,7 +273,7 @@ static void write_latin1(tg_buf_t *out, tg_str_t bytes)
 
 static tg_status_t put_bytes(tg_avro_reader_t *r, const tg_avro_type_t *type, tg_buf_t *out)
 {
-    tg_str_t bytes;
+    tg_str_t bytes = {NULL, 0};
     if (type->kind == TG_AVRO_FIXED) {
         if (left(r) < type->size)
             return ends_early(r);
@@ -298,7 +298,7 @@ static tg_status_t put_bytes(tg_avro_reader_t *r, const tg_avro_type_t *type, tg
 static tg_status_t put_string(tg_avro_reader_t *r, const tg_avro_type_t *type, tg_buf_t *out)
 {
     (void)type;
-    tg_str_t text;
+    tg_str_t text = {NULL, 0};
     tg_status_t status = tg_avro_read_text(r, &text);
     if (status == TG_OK)
         tg_buf_json_string(out, text);
@@ -307,7 +307,7 @@ static tg_status_t put_string(tg_avro_reader_t *r, const tg_avro_type_t *type, t
 
 static tg_status_t put_enum(tg_avro_reader_t *r, const tg_avro_type_t *type, tg_buf_t *out)
 {
-    tg_str_t symbol;
+    tg_str_t symbol = {NULL, 0};
     tg_status_t status = tg_avro_read_symbol(r, type, &symbol);
     if (status == TG_OK)
         tg_buf_json_string(out, symbol);
@@ -335,7 +335,7 @@ static tg_status_t put_record(tg_avro_reader_t *r, const tg_avro_type_t *type, t
 
 static tg_status_t put_union(tg_avro_reader_t *r, const tg_avro_type_t *type, tg_buf_t *out)
 {
-    const tg_avro_type_t *branch;
+    const tg_avro_type_t *branch = NULL;
     tg_status_t status = tg_avro_read_branch(r, type, &branch);
     return status == TG_OK ? tg_avro_read_json(r, branch, out) : status;
 }
@@ -345,7 +345,7 @@ static tg_status_t put_union(tg_avro_reader_t *r, const tg_avro_type_t *type, tg
 static tg_status_t read_block(tg_avro_reader_t *r, const tg_avro_type_t *type, size_t *out_count,
                               const uint8_t **out_end)
 {
-    int64_t count;
+    int64_t count = 0;
     size_t size = 0;
     tg_status_t status = tg_avro_read_long(r, &count);
     *out_end = NULL;

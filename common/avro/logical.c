@@ -59,6 +59,12 @@ tg_status_t tg_avro_time_to_us(tg_avro_logical_t logical, int64_t value, int64_t
     return __builtin_mul_overflow(value, unit_us(logical), out_us) ? TG_INVALID : TG_OK;
 }
 
+static void append(char *text, size_t *len, tg_str_t part)
+{
+    memcpy(text + *len, part.ptr, part.len);
+    *len += part.len;
+}
+
 /* All texts become one RFC 3339 text by what they lack: the day, the clock or the offset. */
 tg_status_t tg_avro_time_from_text(tg_avro_logical_t logical, tg_str_t text, int64_t *out_value)
 {
@@ -67,16 +73,11 @@ tg_status_t tg_avro_time_from_text(tg_avro_logical_t logical, tg_str_t text, int
     size_t len = 0;
     if (text.len == 0 || text.len > 40)
         return TG_INVALID;
-    if (is_clock(logical)) {
-        memcpy(full, "1970-01-01T", 11);
-        len = 11;
-    }
-    memcpy(full + len, text.ptr, text.len);
-    len += text.len;
-    if (logical == TG_AVRO_DATE) {
-        memcpy(full + len, "T00:00:00", 9);
-        len += 9;
-    }
+    if (is_clock(logical))
+        append(full, &len, TG_STR("1970-01-01T"));
+    append(full, &len, text);
+    if (logical == TG_AVRO_DATE)
+        append(full, &len, TG_STR("T00:00:00"));
     if (is_clock(logical) || is_local(logical) || logical == TG_AVRO_DATE)
         full[len++] = 'Z';
     if (tg_time_parse((tg_str_t){full, len}, &us) != TG_OK)

@@ -569,7 +569,7 @@ static tg_status_t parse_union(struct parse *p, const json_t *json, const tg_avr
     tg_avro_type_t *type = new_type(p, TG_AVRO_UNION, NULL);
     if (type == NULL)
         return no_memory(p);
-    type->branches = tg_arena_array(p->schema->arena, count + 1, sizeof(*type->branches));
+    type->branches = tg_arena_array(p->schema->arena, count + 1, sizeof(tg_avro_type_t *));
     if (type->branches == NULL)
         return no_memory(p);
     for (uint32_t i = 0; i < count; i++) {

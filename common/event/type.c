@@ -240,6 +240,7 @@ static tg_status_t read_fields(tg_event_type_t *type, tg_error_t *error)
 static bool kind_possible(const tg_event_type_t *type, tg_str_t kind)
 {
     const tg_avro_type_t *field = type->fields[type->role_field[TG_EVENT_KIND]].type;
+    assert(field != NULL);
     return field->kind != TG_AVRO_ENUM || tg_avro_type_find(field, kind) >= 0;
 }
 
