@@ -251,7 +251,7 @@ const tg_http_service_t *tg_ingestion_service(tg_ingestion_t *ingestion)
     return &ingestion->service;
 }
 
-int tg_ingestion_run(const tg_ingestion_config_t *config)
+int tg_ingestion_run(const void *config)
 {
     tg_ingestion_t *ingestion = NULL;
     tg_error_t error = {.status = TG_OK};

@@ -60,7 +60,7 @@ TG_NODISCARD tg_status_t tg_ingestion_open(const tg_ingestion_config_t *config,
 void tg_ingestion_close(tg_ingestion_t *ingestion); /* after the server; NULL is allowed */
 const tg_http_service_t *tg_ingestion_service(tg_ingestion_t *ingestion);
 
-/* Runs the service until SIGTERM; returns the exit code. */
-int tg_ingestion_run(const tg_ingestion_config_t *config);
+/* Runs the service until SIGTERM; returns the exit code. `config`: tg_ingestion_config_t. */
+int tg_ingestion_run(const void *config);
 
 #endif

@@ -1,21 +1,10 @@
 /* tidegate-ingestion: reads its settings and runs until SIGTERM. */
-#include <stdio.h>
-
-#include "common/observe/log.h"
+#include "common/observe/program.h"
 #include "ingestion/ingestion.h"
 
 int main(int argc, char **argv)
 {
     tg_ingestion_config_t config = {0};
-    tg_config_action_t action = TG_CONFIG_RUN;
-    tg_error_t error = {.status = TG_OK};
-    int code = 2;
-
-    if (tg_config_load(&tg_ingestion_program, argc, argv, &config, &action, &error) != TG_OK ||
-        tg_log_open("ingestion", config.log_level, &error) != TG_OK)
-        (void)fprintf(stderr, "tidegate-ingestion: %s\n", error.text);
-    else
-        code = action == TG_CONFIG_EXIT ? 0 : tg_ingestion_run(&config);
-    tg_config_dispose(&tg_ingestion_program, &config);
-    return code;
+    return tg_program_main(&tg_ingestion_program, argc, argv, &config,
+                           offsetof(tg_ingestion_config_t, log_level), tg_ingestion_run);
 }

@@ -185,7 +185,7 @@ tg_status_t tg_log_open(const char *service, const char *level, tg_error_t *erro
         found++;
     if (found == TG_ARRAY_LEN(level_names))
         return tg_error_set(error, TG_INVALID,
-                            "log level \"%.32s\" is none of debug, info, warn, error", level);
+                            "log.level: \"%.32s\" is none of debug, info, warn, error", level);
     assert(strlen(service) <= TG_LOG_SERVICE_MAX);
     memcpy(service_name, service, strlen(service) + 1);
     lowest_level = (tg_log_level_t)found;
