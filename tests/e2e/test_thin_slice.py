@@ -127,9 +127,9 @@ def test_v1_has_three_names(tenant, moment, prefix):
     assert item["orders"] == 1
 
 
-def test_an_event_is_readable_within_a_second(tenant):
-    """202 to visible in the API, without anything cached before."""
+def test_an_event_is_readable_soon(tenant):
+    """At most a second to the store and another one in the cache."""
     tenant.api.accept("stream", {"event_id": str(uuid.uuid4()), "event_type": "donation",
                                  "stream_id": "s", "user_id": "u", "amount_usd": 3})
-    until(lambda: [item["donations_usd"] for item in tenant.api.items("/v1/metrics")] == [3], 2.5,
+    until(lambda: [item["donations_usd"] for item in tenant.api.items("/v1/metrics")] == [3], 2,
           "the donation is in /v1/metrics", every=0.05)

@@ -62,15 +62,16 @@ class Topics:
         finally:
             reader.close()
 
-    def find(self, topic, wanted, partitions, seconds=10):
-        """The first record for which wanted(record) is true."""
+    def find(self, topic, header, value, partitions, seconds=10):
+        """The first record with this header."""
         reader = self.reader()
         reader.assign([TopicPartition(topic, number, 0) for number in range(partitions)])
         found = []
 
         def seen():
             message = reader.poll(0.2)
-            if message is not None and message.error() is None and wanted(message):
+            if message is not None and message.error() is None and (
+                    dict(message.headers() or []).get(header) == value):
                 found.append(message)
             return found
         try:
