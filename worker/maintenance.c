@@ -2,6 +2,7 @@
  * which delays nothing but this thread's own work. */
 #include "worker/maintenance.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -203,6 +204,7 @@ static void *run(void *arg)
         if (now >= m->round_at_ms || atomic_exchange(&m->woken, false)) {
             m->round_at_ms = now + m->config->maintenance_interval_ms;
             round_of_work(m);
+            (void)malloc_trim(0); /* what a burst of fetched batches left behind goes back */
         }
         tg_loop_turn(m->loop, TURN_MS);
     }

@@ -13,8 +13,8 @@
 
 #include "worker/batch.h"
 
-#define TG_RECORD_POOL_MAX   8192
-#define TG_RECORD_KEEP_BYTES 4096 /* a pooled record keeps at most this much memory */
+#define TG_RECORD_POOL_MAX   4096
+#define TG_RECORD_KEEP_BYTES 1024 /* a pooled record keeps at most this much memory */
 
 typedef enum tg_record_state {
     TG_RECORD_RAW, /* not decoded yet: its schema could not be fetched so far */

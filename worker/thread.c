@@ -113,11 +113,11 @@ static void read_messages(tg_worker_thread_t *thread)
         rd_kafka_message_t *message = tg_consumer_poll(thread->consumer, wait, &event);
         if (message == NULL)
             return;
-        tg_thread_accept(thread, message, event == TG_CONSUMER_OFFSET_RESET);
+        bool full = tg_thread_accept(thread, message, event == TG_CONSUMER_OFFSET_RESET);
         if (n == 0)
             tg_fault_point("worker_after_poll");
-        if (buffer_full(thread))
-            return;
+        if (full || buffer_full(thread))
+            return; /* what is not taken stays in librdkafka's own bounded queue */
     }
 }
 

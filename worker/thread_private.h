@@ -65,8 +65,9 @@ void tg_thread_repair_claims(tg_worker_thread_t *thread);
 void tg_thread_fence(tg_worker_thread_t *thread, tg_partition_t *partition);
 
 /* thread_write.c */
-/* Takes the message: queues it, or drops it when its partition is not ours. */
-void tg_thread_accept(tg_worker_thread_t *thread, rd_kafka_message_t *message, bool jumped);
+/* Takes the message: queues it, or drops it when its partition is not ours. True when the partition
+ * has a full batch. */
+bool tg_thread_accept(tg_worker_thread_t *thread, rd_kafka_message_t *message, bool jumped);
 /* Tries to decode the records that wait for a schema. */
 void tg_thread_decode_waiting(tg_worker_thread_t *thread);
 /* Writes one batch if one is due (or if `flush` and there is anything); whether one was written. */

@@ -42,7 +42,7 @@ static void decode(tg_worker_thread_t *thread, tg_record_t *record)
     thread->registry_at_ms = tg_time_mono_ms() + REGISTRY_RETRY_MS;
 }
 
-void tg_thread_accept(tg_worker_thread_t *thread, rd_kafka_message_t *message, bool jumped)
+bool tg_thread_accept(tg_worker_thread_t *thread, rd_kafka_message_t *message, bool jumped)
 {
     tg_partition_t *partition =
         tg_assignment_find(&thread->assignment, rd_kafka_topic_name(message->rkt),
@@ -52,7 +52,7 @@ void tg_thread_accept(tg_worker_thread_t *thread, rd_kafka_message_t *message, b
         note_jump(thread, partition, message->offset);
     if (partition == NULL || partition->fenced || message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
         rd_kafka_message_destroy(message);
-        return;
+        return false;
     }
     tg_record_t *record = tg_record_take(thread->pool, message, tg_time_mono_ms());
     assert(record != NULL); /* 300 bytes: a process that cannot have them is better restarted */
@@ -61,6 +61,7 @@ void tg_thread_accept(tg_worker_thread_t *thread, rd_kafka_message_t *message, b
         decode(thread, record);
     thread->raw = thread->raw || record->state == TG_RECORD_RAW;
     tg_assignment_push(&thread->assignment, partition, record);
+    return partition->rows >= thread->env.config->batch_max_rows;
 }
 
 /* Decodes from the first waiting record on; false when the registry is still away. */
