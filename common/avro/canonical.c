@@ -52,6 +52,7 @@ static void write_enum(struct writer *w, const tg_avro_type_t *type)
 
 static tg_status_t write_named(struct writer *w, const tg_avro_type_t *type)
 {
+    assert(type->name.len > 0);
     if (tg_table_get(w->seen, type->name) != NULL) {
         tg_buf_json_string(w->out, type->name);
         return TG_OK;
@@ -85,6 +86,7 @@ static tg_status_t write_union(struct writer *w, const tg_avro_type_t *type)
 
 static tg_status_t write_type(struct writer *w, const tg_avro_type_t *type)
 {
+    assert(type != NULL);
     tg_status_t status;
     switch (type->kind) {
     case TG_AVRO_RECORD:

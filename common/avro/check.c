@@ -24,6 +24,8 @@ static bool type_finite(const tg_avro_type_t *type)
 
 static bool settle(tg_avro_type_t *record)
 {
+    assert(record->kind == TG_AVRO_RECORD);
+    assert(!record->finite);
     bool empty = true;
     for (uint32_t i = 0; i < record->count; i++) {
         if (!type_finite(record->fields[i].type))

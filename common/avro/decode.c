@@ -56,6 +56,7 @@ static tg_status_t ends_early(tg_avro_reader_t *r)
 
 tg_status_t tg_avro_read_long(tg_avro_reader_t *r, int64_t *out_value)
 {
+    assert(r->at <= r->end);
     uint64_t value = 0;
     const uint8_t *at = r->at;
     for (unsigned shift = 0; shift < 70; shift += 7) {
@@ -114,6 +115,7 @@ static tg_status_t check_nul(tg_avro_reader_t *r, tg_str_t text)
 
 tg_status_t tg_avro_read_text(tg_avro_reader_t *r, tg_str_t *out_text)
 {
+    assert(out_text != NULL);
     tg_status_t status = read_bytes(r, out_text);
     if (status != TG_OK)
         return status;
@@ -193,6 +195,7 @@ static tg_status_t put_boolean(tg_avro_reader_t *r, const tg_avro_type_t *type, 
 static tg_status_t put_time(tg_avro_reader_t *r, const tg_avro_type_t *type, int64_t value,
                             tg_buf_t *out)
 {
+    assert(tg_avro_logical_is_time(type->logical));
     int64_t us = 0;
     tg_status_t status;
     if ((r->flags & TG_AVRO_RAW_TIMES) != 0 && type->logical >= TG_AVRO_TIMESTAMP_MILLIS) {
@@ -316,6 +319,7 @@ static tg_status_t put_enum(tg_avro_reader_t *r, const tg_avro_type_t *type, tg_
 
 static tg_status_t put_record(tg_avro_reader_t *r, const tg_avro_type_t *type, tg_buf_t *out)
 {
+    assert(type->kind == TG_AVRO_RECORD);
     tg_buf_byte(out, '{');
     for (uint32_t i = 0; i < type->count; i++) {
         const tg_avro_field_t *field = &type->fields[i];
@@ -345,6 +349,7 @@ static tg_status_t put_union(tg_avro_reader_t *r, const tg_avro_type_t *type, tg
 static tg_status_t read_block(tg_avro_reader_t *r, const tg_avro_type_t *type, size_t *out_count,
                               const uint8_t **out_end)
 {
+    assert(type->kind == TG_AVRO_ARRAY || type->kind == TG_AVRO_MAP);
     int64_t count = 0;
     size_t size = 0;
     tg_status_t status = tg_avro_read_long(r, &count);
@@ -389,6 +394,7 @@ static tg_status_t put_item(tg_avro_reader_t *r, const tg_avro_type_t *type, siz
 
 static tg_status_t put_blocks(tg_avro_reader_t *r, const tg_avro_type_t *type, tg_buf_t *out)
 {
+    assert(type->items != NULL);
     size_t done = 0, count = 0;
     tg_buf_byte(out, type->kind == TG_AVRO_MAP ? '{' : '[');
     for (;;) {
@@ -412,6 +418,8 @@ static tg_status_t put_blocks(tg_avro_reader_t *r, const tg_avro_type_t *type, t
 
 tg_status_t tg_avro_read_json(tg_avro_reader_t *r, const tg_avro_type_t *type, tg_buf_t *out)
 {
+    assert(type != NULL);
+    assert(out != NULL);
     static const read_fn by_kind[TG_AVRO_KINDS] = {
         [TG_AVRO_NULL] = put_null,     [TG_AVRO_BOOLEAN] = put_boolean,
         [TG_AVRO_INT] = put_integer,   [TG_AVRO_LONG] = put_integer,
@@ -435,6 +443,8 @@ tg_status_t tg_avro_read_json(tg_avro_reader_t *r, const tg_avro_type_t *type, t
 tg_status_t tg_avro_decode(const tg_avro_type_t *type, tg_str_t bytes, unsigned flags,
                            tg_buf_t *out, tg_avro_error_t *error)
 {
+    assert(type != NULL);
+    assert(error != NULL);
     tg_avro_reader_t reader;
     tg_avro_reader_init(&reader, bytes, flags, error);
     size_t before = out->len;

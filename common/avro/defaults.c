@@ -162,6 +162,7 @@ static bool encode_map(struct defaults *d, const tg_avro_type_t *type, const jso
 static bool encode_union(struct defaults *d, const tg_avro_type_t *type, const json_t *json,
                          tg_buf_t *out)
 {
+    assert(type->kind == TG_AVRO_UNION);
     for (uint32_t i = 0; i < type->count && d->why == NULL; i++) {
         size_t before = out->len;
         tg_avro_write_long(out, i);
@@ -175,6 +176,7 @@ static bool encode_union(struct defaults *d, const tg_avro_type_t *type, const j
 /* Makes the field's default_bytes unless they are there. */
 static bool make_default(struct defaults *d, tg_avro_field_t *field)
 {
+    assert(field->has_default);
     if (field->default_bytes.ptr == in_work) {
         d->why = "needs itself";
         return false;
@@ -199,6 +201,7 @@ static bool make_default(struct defaults *d, tg_avro_field_t *field)
 static bool encode_record(struct defaults *d, const tg_avro_type_t *type, const json_t *json,
                           tg_buf_t *out)
 {
+    assert(type->kind == TG_AVRO_RECORD);
     if (!json_is_object(json))
         return false;
     for (uint32_t i = 0; i < type->count; i++) {

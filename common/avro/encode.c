@@ -114,6 +114,8 @@ static bool integer_of(const tg_json_node_t *node, int64_t *out_value)
 
 tg_status_t tg_avro_json_time(const tg_json_node_t *node, int64_t *out_us)
 {
+    assert(node != NULL);
+    assert(out_us != NULL);
     static const struct {
         double below, us;
     } units[] = {{1e11, 1e6}, {1e14, 1e3}, {1e17, 1}};
@@ -159,6 +161,7 @@ static bool is_timestamp(tg_avro_logical_t logical)
 static tg_status_t time_value(const tg_avro_type_t *type, const tg_json_node_t *node,
                               int64_t *out_value)
 {
+    assert(tg_avro_logical_is_time(type->logical));
     int64_t us;
     if (is_timestamp(type->logical)) {
         tg_status_t status = tg_avro_json_time(node, &us);
@@ -171,6 +174,7 @@ static tg_status_t time_value(const tg_avro_type_t *type, const tg_json_node_t *
 
 static tg_status_t encode_integer(struct encode *e, const tg_avro_type_t *type, size_t index)
 {
+    assert(type->kind == TG_AVRO_INT || type->kind == TG_AVRO_LONG);
     const tg_json_node_t *node = &e->nodes[index];
     int64_t value;
     if (tg_avro_logical_is_time(type->logical)) {
@@ -191,6 +195,7 @@ static tg_status_t encode_integer(struct encode *e, const tg_avro_type_t *type, 
 
 static tg_status_t encode_real(struct encode *e, const tg_avro_type_t *type, size_t index)
 {
+    assert(type->kind == TG_AVRO_FLOAT || type->kind == TG_AVRO_DOUBLE);
     const tg_json_node_t *node = &e->nodes[index];
     if (!is_number(node))
         return expected(e, "wrong_type", "a number", index);
@@ -248,6 +253,7 @@ static tg_status_t decimal_bytes(const tg_avro_type_t *type, const tg_json_node_
 
 static tg_status_t encode_decimal(struct encode *e, const tg_avro_type_t *type, size_t index)
 {
+    assert(type->logical == TG_AVRO_DECIMAL);
     const tg_json_node_t *node = &e->nodes[index];
     uint8_t bytes[TG_AVRO_DECIMAL_BYTES];
     char what[80];
@@ -327,6 +333,7 @@ static tg_status_t encode_enum(struct encode *e, const tg_avro_type_t *type, siz
 
 static tg_status_t encode_array(struct encode *e, const tg_avro_type_t *type, size_t index)
 {
+    assert(type->items != NULL);
     const tg_json_node_t *node = &e->nodes[index];
     if (node->type != TG_JSON_ARRAY)
         return expected(e, "wrong_type", "an array", index);
@@ -349,6 +356,7 @@ static tg_status_t encode_array(struct encode *e, const tg_avro_type_t *type, si
 
 static tg_status_t encode_map(struct encode *e, const tg_avro_type_t *type, size_t index)
 {
+    assert(type->items != NULL);
     const tg_json_node_t *node = &e->nodes[index];
     if (node->type != TG_JSON_OBJECT)
         return expected(e, "wrong_type", "an object", index);
@@ -394,6 +402,7 @@ static size_t push_slots(tg_avro_codec_t *codec, size_t count)
 static tg_status_t note_members(struct encode *e, const tg_avro_type_t *type, size_t index,
                                 size_t base)
 {
+    assert(base + type->count <= e->codec->slots_used);
     const tg_json_node_t *nodes = e->nodes;
     uint32_t guess = 0;
     size_t at = index + 1;
@@ -440,6 +449,7 @@ static tg_status_t encode_fields(struct encode *e, const tg_avro_type_t *type, s
 
 static tg_status_t encode_record(struct encode *e, const tg_avro_type_t *type, size_t index)
 {
+    assert(type->kind == TG_AVRO_RECORD);
     if (e->nodes[index].type != TG_JSON_OBJECT)
         return expected(e, "wrong_type", "an object", index);
     size_t base = push_slots(e->codec, type->count);
@@ -457,6 +467,7 @@ static tg_status_t encode_record(struct encode *e, const tg_avro_type_t *type, s
 /* Whether the object's members are all fields of the record and no required one is missing. */
 static bool fits_record(const tg_avro_type_t *type, const tg_json_node_t *nodes, size_t index)
 {
+    assert(type->kind == TG_AVRO_RECORD);
     uint32_t required = 0, given = 0;
     size_t at = index + 1;
     for (uint32_t i = 0; i < type->count; i++)
@@ -578,6 +589,7 @@ COLD static tg_status_t refuse_union(struct encode *e, const tg_avro_type_t *typ
 
 static tg_status_t encode_union(struct encode *e, const tg_avro_type_t *type, size_t index)
 {
+    assert(type->kind == TG_AVRO_UNION);
     if (type->nullable_branch >= 0 && e->nodes[index].type != TG_JSON_NULL) {
         /* Of null and one other type: what is not null can only be that one. */
         tg_avro_write_long(e->out, type->nullable_branch);
@@ -594,6 +606,7 @@ static tg_status_t encode_union(struct encode *e, const tg_avro_type_t *type, si
 
 static tg_status_t encode(struct encode *e, const tg_avro_type_t *type, size_t index)
 {
+    assert(type != NULL);
     static const encode_fn by_kind[TG_AVRO_KINDS] = {
         [TG_AVRO_NULL] = encode_null,     [TG_AVRO_BOOLEAN] = encode_boolean,
         [TG_AVRO_INT] = encode_integer,   [TG_AVRO_LONG] = encode_integer,

@@ -44,6 +44,7 @@ static bool is_local(tg_avro_logical_t logical)
 
 tg_status_t tg_avro_time_from_us(tg_avro_logical_t logical, int64_t us, int64_t *out_value)
 {
+    assert(out_value != NULL);
     if (in_nanos(logical))
         return __builtin_mul_overflow(us, INT64_C(1000), out_value) ? TG_INVALID : TG_OK;
     *out_value = tg_time_floor(us, unit_us(logical)) / unit_us(logical);
@@ -52,6 +53,7 @@ tg_status_t tg_avro_time_from_us(tg_avro_logical_t logical, int64_t us, int64_t 
 
 tg_status_t tg_avro_time_to_us(tg_avro_logical_t logical, int64_t value, int64_t *out_us)
 {
+    assert(out_us != NULL);
     if (in_nanos(logical)) {
         *out_us = tg_time_floor(value, 1000) / 1000;
         return TG_OK;
@@ -68,6 +70,7 @@ static void append(char *text, size_t *len, tg_str_t part)
 /* All texts become one RFC 3339 text by what they lack: the day, the clock or the offset. */
 tg_status_t tg_avro_time_from_text(tg_avro_logical_t logical, tg_str_t text, int64_t *out_value)
 {
+    assert(tg_avro_logical_is_time(logical));
     char full[64];
     int64_t us;
     size_t len = 0;
@@ -87,6 +90,7 @@ tg_status_t tg_avro_time_from_text(tg_avro_logical_t logical, tg_str_t text, int
 
 tg_status_t tg_avro_time_write(tg_avro_logical_t logical, int64_t value, tg_buf_t *out)
 {
+    assert(tg_avro_logical_is_time(logical));
     char text[TG_TIME_TEXT_MAX];
     int64_t us;
     if (tg_avro_time_to_us(logical, value, &us) != TG_OK)
@@ -185,6 +189,7 @@ static bool read_digits(tg_str_t text, struct digits *d)
 /* Brings the digits to `scale` places: appends zeros, or drops zeros only. */
 static bool rescale(struct digits *d, long scale)
 {
+    assert(d->count <= DIGITS_MAX);
     while (d->places < scale && d->count > 0) {
         if (!add_digit(d, 0))
             return false;

@@ -258,6 +258,7 @@ static tg_status_t parse_aliases(struct parse *p, const json_t *json, bool quali
 /* Reads name, namespace and aliases, and makes the type known under its full name. */
 static tg_status_t define(struct parse *p, tg_avro_type_t *type)
 {
+    assert(p->schema->named_count <= TG_AVRO_NAMED_MAX);
     tg_str_t name = tg_avro_attribute(type->json, "name");
     tg_str_t space = p->space;
     const json_t *own = json_object_get(type->json, "namespace");
@@ -307,6 +308,7 @@ static void set_decimal(tg_avro_type_t *type)
 
 static void set_logical(tg_avro_type_t *type)
 {
+    assert(type->logical == TG_AVRO_PLAIN);
     static const struct {
         const char *name;
         tg_avro_kind_t kind;
@@ -359,6 +361,7 @@ static tg_str_t name_at(const tg_avro_type_t *type, uint32_t index)
 /* Sorts fields or symbols by name; two alike become neighbours and are refused. */
 static tg_status_t index_names(struct parse *p, tg_avro_type_t *type)
 {
+    assert(type->kind == TG_AVRO_RECORD || type->kind == TG_AVRO_ENUM);
     uint32_t *order = tg_arena_array(p->schema->arena, type->count + 1, sizeof(*order));
     if (order == NULL)
         return no_memory(p);
@@ -410,6 +413,7 @@ static tg_status_t parse_field(struct parse *p, const json_t *json, tg_avro_fiel
 
 static tg_status_t parse_fields(struct parse *p, tg_avro_type_t *type, const json_t *list)
 {
+    assert(json_is_array(list));
     size_t count = json_array_size(list);
     tg_avro_field_t *fields = tg_arena_array(p->schema->arena, count + 1, sizeof(*fields));
     if (fields == NULL)
@@ -451,6 +455,7 @@ static tg_status_t parse_record(struct parse *p, const json_t *json, const tg_av
 
 static tg_status_t parse_symbols(struct parse *p, tg_avro_type_t *type, const json_t *list)
 {
+    assert(json_is_array(list));
     size_t count = json_array_size(list);
     if (count > TG_AVRO_SYMBOLS_MAX - p->symbols)
         return refuse(p, TG_TOO_LARGE, "more than %d symbols", TG_AVRO_SYMBOLS_MAX);
@@ -550,6 +555,7 @@ static bool same_branch(const tg_avro_type_t *a, const tg_avro_type_t *b)
 
 static tg_status_t check_branch(struct parse *p, const tg_avro_type_t *type, uint32_t index)
 {
+    assert(type->kind == TG_AVRO_UNION);
     const tg_avro_type_t *branch = type->branches[index];
     if (branch->kind == TG_AVRO_UNION)
         return refuse(p, TG_INVALID, "a union directly inside a union");
@@ -635,6 +641,7 @@ static tg_status_t parse_object(struct parse *p, const json_t *json, const tg_av
 
 static tg_status_t parse_type(struct parse *p, const json_t *json, const tg_avro_type_t **out)
 {
+    assert(p->depth <= TG_AVRO_SCHEMA_DEPTH_MAX);
     tg_status_t status;
     if (p->depth == TG_AVRO_SCHEMA_DEPTH_MAX)
         return refuse(p, TG_TOO_LARGE, "nested deeper than %d levels", TG_AVRO_SCHEMA_DEPTH_MAX);

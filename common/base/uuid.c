@@ -11,6 +11,7 @@
 
 #include <stdlib.h>
 
+#include <endian.h>
 #include <openssl/sha.h>
 
 #include "common/base/hash.h"
@@ -89,10 +90,10 @@ static void digest_long(const tg_uuid_t *space, const tg_str_t *parts, size_t pa
     assert(ok == 1);
 }
 
-static void put_u32(uint8_t *at, uint32_t value)
+static inline void put_u32(uint8_t *at, uint32_t value)
 {
-    for (unsigned i = 0; i < 4; i++)
-        at[i] = (uint8_t)(value >> (24 - 8 * i));
+    uint32_t big_endian = htobe32(value);
+    memcpy(at, &big_endian, sizeof(big_endian));
 }
 
 /* The same for what fits one or two blocks with its padding: a handful of copies instead of a call
@@ -114,8 +115,12 @@ static void digest_short(const tg_uuid_t *space, const tg_str_t *parts, size_t p
     assert(at == len);
     blocks[len] = 0x80;
     put_u32(blocks + size - 4, (uint32_t)(len * 8));
-    UNINITIALIZED SHA_CTX context;
-    SHA1_Init(&context);
+    UNINITIALIZED SHA_CTX context; /* a transform reads and writes the five words only */
+    context.h0 = 0x67452301;
+    context.h1 = 0xefcdab89;
+    context.h2 = 0x98badcfe;
+    context.h3 = 0x10325476;
+    context.h4 = 0xc3d2e1f0;
     SHA1_Transform(&context, blocks);
     if (size > SHA_CBLOCK)
         SHA1_Transform(&context, blocks + SHA_CBLOCK);

@@ -41,6 +41,7 @@ static void begin_member(struct decode *d, tg_str_t name)
 
 static tg_status_t read_free_form(struct decode *d, const tg_event_field_t *field)
 {
+    assert(field->json);
     tg_str_t text;
     tg_error_t why;
     const tg_json_node_t *nodes;
@@ -79,6 +80,7 @@ static tg_status_t read_role_text(struct decode *d, const tg_avro_type_t *type, 
 static tg_status_t read_id(struct decode *d, const tg_event_field_t *field,
                            const tg_avro_type_t *type)
 {
+    assert(field->role == TG_EVENT_ID);
     tg_str_t text;
     tg_uuid_t uuid;
     tg_status_t status = read_role_text(d, type, &text);
@@ -130,6 +132,7 @@ static tg_status_t read_field(struct decode *d, const tg_event_field_t *field)
 
 static tg_status_t read_event(struct decode *d, const tg_event_type_t *type)
 {
+    assert(d->first);
     tg_buf_byte(d->payload, '{');
     for (uint32_t i = 0; i < type->record->count; i++) {
         const tg_event_field_t *field = &type->fields[i];

@@ -12,8 +12,6 @@
 #include "common/avro/logical.h"
 #include "common/event/internal.h"
 
-typedef tg_status_t (*write_fn)(tg_event_job_t *job, const tg_event_field_t *field, size_t at);
-
 /* --- the codec --- */
 
 tg_event_codec_t *tg_event_codec_create(void)
@@ -172,6 +170,7 @@ static tg_str_t *text_of_role(tg_event_job_t *job, tg_event_role_t role)
 
 static tg_status_t write_text(tg_event_job_t *job, const tg_event_field_t *field, size_t at)
 {
+    assert(field->role != TG_EVENT_NONE);
     const tg_json_node_t *node = &job->nodes[at];
     if (field->type->kind == TG_AVRO_ENUM || field->type->logical != TG_AVRO_PLAIN ||
         node->type != TG_JSON_STRING) {
@@ -194,6 +193,7 @@ static tg_status_t write_text(tg_event_job_t *job, const tg_event_field_t *field
 
 static tg_status_t write_time(tg_event_job_t *job, const tg_event_field_t *field, size_t at)
 {
+    assert(field->role == TG_EVENT_TIME);
     int64_t value;
     if (tg_avro_json_time(&job->nodes[at], &job->time_us) != TG_OK ||
         tg_avro_time_from_us(field->type->logical, job->time_us, &value) != TG_OK) {
@@ -210,6 +210,7 @@ static tg_status_t write_time(tg_event_job_t *job, const tg_event_field_t *field
 
 static tg_status_t write_value(tg_event_job_t *job, const tg_event_field_t *field, size_t at)
 {
+    assert(field->role == TG_EVENT_VALUE);
     const tg_json_node_t *node = &job->nodes[at];
     job->event->has_value = true;
     if (field->type->kind == TG_AVRO_DOUBLE && node->type == TG_JSON_DOUBLE) {
@@ -314,6 +315,7 @@ static void write_member(tg_event_job_t *job, size_t member, tg_buf_t *text, boo
 /* The field's object with the unknown members added to it. */
 static void merge(tg_event_job_t *job, size_t at, const tg_event_list_t *unknown, tg_buf_t *text)
 {
+    assert(unknown->len > 0);
     bool first = true;
     tg_buf_byte(text, '{');
     size_t child = at + 1;
@@ -331,6 +333,7 @@ static void merge(tg_event_job_t *job, size_t at, const tg_event_list_t *unknown
 
 static tg_status_t write_json(tg_event_job_t *job, const tg_event_field_t *field, size_t at)
 {
+    assert(field->json);
     tg_buf_t *text = &job->codec->text;
     const tg_event_list_t *unknown = &job->codec->unknown;
     bool extras = unknown->len > 0 && field == &job->type->fields[job->type->extras];
@@ -368,6 +371,7 @@ static tg_status_t note_unknown(tg_event_job_t *job, size_t at)
 
 static tg_status_t note_members(tg_event_job_t *job)
 {
+    assert(job->codec->unknown.len == 0);
     const tg_avro_type_t *record = job->type->record;
     const tg_json_node_t *nodes = job->nodes;
     uint32_t *slots = job->codec->slots;
@@ -423,21 +427,29 @@ static tg_status_t write_absent(tg_event_job_t *job, const tg_event_field_t *fie
     return TG_OK;
 }
 
-static tg_status_t write_field(tg_event_job_t *job, int index)
+static inline tg_status_t write_given(tg_event_job_t *job, const tg_event_field_t *field, size_t at)
 {
-    static const write_fn by_role[TG_EVENT_ROLES] = {
-        [TG_EVENT_NONE] = write_plain,  [TG_EVENT_ID] = write_text,
-        [TG_EVENT_TIME] = write_time,   [TG_EVENT_KIND] = write_text,
-        [TG_EVENT_ENTITY] = write_text, [TG_EVENT_USER] = write_text,
-        [TG_EVENT_VALUE] = write_value,
-    };
+    switch (field->role) {
+    case TG_EVENT_NONE:
+        return field->json ? write_json(job, field, at) : write_plain(job, field, at);
+    case TG_EVENT_TIME:
+        return write_time(job, field, at);
+    case TG_EVENT_VALUE:
+        return write_value(job, field, at);
+    default:
+        return write_text(job, field, at);
+    }
+}
+
+static inline tg_status_t write_field(tg_event_job_t *job, int index)
+{
     const tg_event_field_t *field = &job->type->fields[index];
     size_t at = job->codec->slots[index];
     bool extras = index == job->type->extras && job->codec->unknown.len > 0;
     bool is_null = at != 0 && job->nodes[at].type == TG_JSON_NULL;
     if (!extras && (at == 0 || (is_null && field->null_branch >= 0)))
         return write_absent(job, field, is_null);
-    return field->json ? write_json(job, field, at) : by_role[field->role](job, field, at);
+    return write_given(job, field, at);
 }
 
 static void write_wire_head(tg_buf_t *out, uint32_t schema_id)
@@ -461,6 +473,8 @@ COLD static tg_status_t refuse_time(tg_event_job_t *job, const char *code, const
 
 static tg_status_t fix_time(tg_event_job_t *job)
 {
+    assert(job->rules->max_ahead_us >= 0);
+    assert(job->rules->horizon_us > 0);
     const tg_event_rules_t *rules = job->rules;
     tg_event_t *event = job->event;
     event->received_at = rules->now;

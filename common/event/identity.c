@@ -46,6 +46,7 @@ static tg_status_t put_object(tg_event_job_t *job, size_t at, bool is_object,
 
 static tg_status_t put_json(tg_event_job_t *job, size_t at)
 {
+    assert(at != 0);
     const tg_json_node_t *node = &job->nodes[at];
     tg_buf_t *text = &job->codec->text;
     tg_status_t status = TG_OK;
@@ -126,6 +127,7 @@ static tg_status_t put_member(tg_event_job_t *job, const tg_avro_type_t *type, s
 
 static tg_status_t put_members(tg_event_job_t *job, const tg_avro_type_t *type, size_t at)
 {
+    assert(type->kind == TG_AVRO_RECORD || type->kind == TG_AVRO_MAP);
     tg_event_list_t *order = &job->codec->order;
     bool first = true;
     size_t start;
@@ -141,6 +143,7 @@ static tg_status_t put_members(tg_event_job_t *job, const tg_avro_type_t *type, 
 
 static tg_status_t put_typed(tg_event_job_t *job, const tg_avro_type_t *type, size_t at)
 {
+    assert(at != 0);
     const tg_json_node_t *node = &job->nodes[at];
     if (type->kind == TG_AVRO_UNION) {
         int branch = tg_avro_union_pick(type, job->nodes, at);
@@ -199,6 +202,8 @@ static tg_status_t put_field(tg_event_job_t *job, int index, bool *first)
 
 static tg_status_t canonical(tg_event_job_t *job)
 {
+    assert(job->client_time);
+    assert(job->id.len == 0);
     const tg_avro_type_t *record = job->type->record;
     tg_buf_t *text = &job->codec->text;
     bool first = true;
@@ -237,6 +242,7 @@ static tg_str_t name_prefix(tg_event_job_t *job)
 /* UUIDv5(tenant/type/text). */
 static void name_by_text(tg_event_job_t *job, tg_str_t text)
 {
+    assert(text.len > 0);
     const tg_str_t parts[] = {name_prefix(job), text};
     tg_uuid_v5(&space, parts, TG_ARRAY_LEN(parts), &job->event->id);
 }

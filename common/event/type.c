@@ -55,6 +55,7 @@ static tg_status_t refuse_field(const tg_event_field_t *field, tg_error_t *error
 /* Sees through a union of null and one other type. */
 static void resolve(tg_event_field_t *field)
 {
+    assert(field->avro != NULL);
     const tg_avro_type_t *type = field->avro->type;
     field->type = type;
     field->null_branch = field->value_branch = -1;
@@ -239,6 +240,7 @@ static tg_status_t read_fields(tg_event_type_t *type, tg_error_t *error)
 
 static bool kind_possible(const tg_event_type_t *type, tg_str_t kind)
 {
+    assert(type->role_field[TG_EVENT_KIND] >= 0);
     const tg_avro_type_t *field = type->fields[type->role_field[TG_EVENT_KIND]].type;
     assert(field != NULL);
     return field->kind != TG_AVRO_ENUM || tg_avro_type_find(field, kind) >= 0;
@@ -247,6 +249,7 @@ static bool kind_possible(const tg_event_type_t *type, tg_str_t kind)
 static tg_status_t read_delta(tg_event_type_t *type, const char *kind, const json_t *value,
                               tg_error_t *error)
 {
+    assert(type->delta_count < TG_EVENT_STATE_KINDS_MAX);
     json_int_t delta = json_integer_value(value);
     if (!json_is_integer(value) || delta < -TG_EVENT_DELTA_MAX || delta > TG_EVENT_DELTA_MAX)
         return tg_error_set(error, TG_INVALID, "state: delta of \"%s\" must be an integer up to %d",
