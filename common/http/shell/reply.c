@@ -107,7 +107,7 @@ static void send_answer(tg_http_req_t *req, int code, const char *content_type, 
             add_copy(raw, H2O_TOKEN_CONTENT_TYPE, tg_str_from(content_type));
     }
     tg_http_add_header(req, "x-request-id", tg_http_request_id(req));
-    if (req->thread->draining || req->close) {
+    if (req->thread->context.shutdown_requested || req->close) {
         raw->http1_is_persistent = 0;
         tg_http_conn_linger(conn);
     }

@@ -30,7 +30,7 @@ enum { CANCEL_GONE, CANCEL_DEADLINE, CANCEL_DRAIN };
 
 #define TG_HTTP_SWEEP_MS        250 /* how late a connection's timeout may strike */
 #define TG_HTTP_DRAIN_SWEEP_MS  20
-#define TG_HTTP_HANDSHAKE_MS    30   /* drain: for handshakes under way to end */
+#define TG_HTTP_HANDSHAKE_MS    10   /* drain: for handshakes under way to end */
 #define TG_HTTP_LAME_MS         1000 /* drain: kept connections may send one last request */
 #define TG_HTTP_FREE_REQS       256  /* request structs kept per thread */
 #define TG_HTTP_REQ_ID_MAX      64

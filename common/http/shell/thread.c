@@ -3,10 +3,12 @@
  * Timeouts are a sweep over the connections, not a timer each: h2o has one timeout for waiting and
  * for reading a request, and none for writing. 10,000 connections take some 50 µs every 250 ms.
  *
- * Draining: a filter on the listening socket makes the kernel drop new connection attempts, then
- * all that wait in its backlog are accepted, then it is closed: nobody who had a connection loses
- * it. Kept connections get up to a second in which their next request is answered with Connection:
- * close; those still silent then are closed. */
+ * Draining: a filter on the listening socket makes the kernel drop new connection attempts while
+ * handshakes under way still end; then all that wait in its backlog are accepted, then it is
+ * closed: nobody who had a connection loses it. Only from then on do answers say Connection: close,
+ * because a client that reconnects must be refused at once, not dropped and left trying for a
+ * second. Kept connections get up to a second in which their next request is answered with
+ * Connection: close; those still silent then are closed. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
@@ -283,6 +285,7 @@ static void close_listener(tg_http_thread_t *thread)
         adopt(thread, sock);
     h2o_socket_close(thread->listener);
     thread->listener = NULL;
+    thread->context.shutdown_requested = 1; /* the function for it starts a timer of HTTP/2's */
 }
 
 void tg_http_thread_begin_drain(void *arg)
@@ -293,7 +296,6 @@ void tg_http_thread_begin_drain(void *arg)
     thread->draining = true;
     thread->lame_until_ms =
         tg_loop_now_ms(thread->loop) + (lame < TG_HTTP_LAME_MS ? lame : TG_HTTP_LAME_MS);
-    thread->context.shutdown_requested = 1; /* the function for it starts a timer of HTTP/2's */
     thread->listen_until_ms = tg_loop_now_ms(thread->loop) + TG_HTTP_HANDSHAKE_MS;
     refuse_handshakes(thread);
     tg_timer_start(thread->loop, &thread->sweep, 0, on_sweep, thread);
