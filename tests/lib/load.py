@@ -7,6 +7,7 @@ be retried with the same id". So at the end sent = acknowledged, and the store c
 import collections
 import http.client
 import json
+import select
 import socket
 import threading
 import time
@@ -51,9 +52,6 @@ class Load:
         if kind is None:
             assert not self.errors, self.errors[0]
             assert not alive, f"events that nobody acknowledges; last answers: {self.answers[-5:]}"
-
-    def count(self, *statuses):
-        return sum(1 for answer in list(self.answers) if answer.status in statuses)
 
     def statuses(self):
         return collections.Counter(answer.status for answer in list(self.answers))
@@ -105,7 +103,7 @@ class Load:
         """Sends until 202; the answer's JSON."""
         give_up = None
         while True:
-            status, retry_after, text = connection.post(path, body)
+            status, retry_after, text = connection.send("POST", path, body)
             self.answers.append(Answer(time.monotonic(), status, retry_after))
             if status == 202:
                 return json.loads(text)
@@ -116,7 +114,44 @@ class Load:
             time.sleep(0.05)
 
 
+class Reads:
+    """One reader that goes round some paths; use as a context like Load."""
+
+    def __init__(self, tenant, paths, pause=0.005):
+        self.connection = _Connection(urllib.parse.urlsplit(tenant.stack.url).netloc, tenant.key)
+        self.paths = paths
+        self.pause = pause
+        self.answers = []
+        self.stopping = threading.Event()
+        self.thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stopping.set()
+        self.thread.join(20)
+
+    def statuses(self):
+        return collections.Counter(answer.status for answer in list(self.answers))
+
+    def since(self, moment):
+        return [answer for answer in list(self.answers) if answer.at >= moment]
+
+    def _run(self):
+        while not self.stopping.is_set():
+            for path in self.paths:
+                status, retry_after, _ = self.connection.send("GET", path)
+                self.answers.append(Answer(time.monotonic(), status, retry_after))
+                time.sleep(self.pause if status == 200 else 0.05)
+        self.connection.close()
+
+
 class _Connection:
+    """One kept-alive connection. As any careful client, it does not send on one that the server has
+    closed already."""
+
     def __init__(self, address, key):
         self.address = address
         self.headers = {"X-API-Key": key, "Content-Type": "application/json"}
@@ -127,18 +162,23 @@ class _Connection:
             self.connection.close()
         self.connection = None
 
-    def post(self, path, body):
-        """(status, Retry-After, text)"""
+    def _connect(self):
+        if self.connection is not None and select.select([self.connection.sock], [], [], 0)[0]:
+            self.close()
         if self.connection is None:
             connection = http.client.HTTPConnection(self.address, timeout=15)
-            try:
-                connection.connect()
-            except OSError:
-                return REFUSED, None, ""
+            connection.connect()
             connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.connection = connection
+
+    def send(self, method, path, body=None):
+        """(status, Retry-After, text)"""
         try:
-            self.connection.request("POST", path, body, self.headers)
+            self._connect()
+        except OSError:
+            return REFUSED, None, ""
+        try:
+            self.connection.request(method, path, body, self.headers)
             answer = self.connection.getresponse()
             text = answer.read()
         except (OSError, http.client.HTTPException) as error:

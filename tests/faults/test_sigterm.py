@@ -1,0 +1,45 @@
+"""SIGTERM to each service under load, as a deployment does it: it ends with 0 within 10 s, no request is
+cut, and nothing that was acknowledged is lost."""
+
+import pytest
+from lib.load import CUT, REFUSED, Load, Reads
+from lib.process import Service
+from lib.waiting import until
+
+READS = ("/v1/kpi/minute", "/v1/metrics", "/v1/streams/top", "/v2/registry/subjects")
+
+
+@pytest.fixture
+def replaced(stack):
+    """replaced(name): a child of the test in place of the stack's own service."""
+    names = []
+
+    def replace(name):
+        stack.stop(name)
+        names.append(name)
+        return Service(stack, name)
+    yield replace
+    for name in names:
+        stack.start(name)
+
+
+@pytest.mark.parametrize("name", ["gateway", "ingestion", "query", "registry", "worker"])
+def test_sigterm_under_load(stack, store, tenant, topics, replaced, seed, name):
+    with replaced(name) as service:
+        service.wait_ready()
+        with Load(tenant, seed, pause=0.01) as load, Reads(tenant, READS) as reads:
+            until(lambda: len(load.acknowledged) > 300 and len(reads.answers) > 50, 15, "the load runs")
+            assert service.terminate(10) == 0
+            stack.start(name)
+            before = len(load.acknowledged)
+            until(lambda: len(load.acknowledged) > before + 100, 15, "events are taken again")
+            read = len(reads.answers)
+            until(lambda: 200 in [answer.status for answer in reads.answers[read:]], 15, "reads are answered")
+    for answers in (load.statuses(), reads.statuses()):
+        assert CUT not in answers, answers
+        allowed = {200, 202, 503} | ({REFUSED} if name == "gateway" else set())
+        assert set(answers) <= allowed, answers
+    for answer in (*load.answers, *reads.answers):
+        assert answer.status != 503 or answer.retry_after
+    store.wait_drained(topics, seconds=30)
+    store.check_ledger(tenant.id, load.acknowledged)
