@@ -169,6 +169,12 @@ static int compare_rows(const void *left, const void *right)
     return tg_row_compare(*(tg_row_t *const *)left, *(tg_row_t *const *)right);
 }
 
+static void sort_rows(const tg_batch_t *batch)
+{
+    if (batch->row_count > 1)
+        qsort(batch->rows, batch->row_count, sizeof(*batch->rows), compare_rows);
+}
+
 static size_t send_own_times(tg_store_t *store, const tg_batch_t *batch, tg_status_t *status)
 {
     static const unsigned elements[] = {TG_PG_TEXT, TG_PG_TEXT, TG_PG_UUID, TG_PG_TIMESTAMPTZ};
@@ -207,7 +213,7 @@ static tg_status_t read_own_times(tg_store_t *store, const tg_batch_t *batch, si
             batch->rows[i]->occurred_at = tg_conn_time(times, (int)n++, 0);
     }
     PQclear(times);
-    qsort(batch->rows, batch->row_count, sizeof(*batch->rows), compare_rows);
+    sort_rows(batch);
     return status;
 }
 
@@ -496,7 +502,7 @@ tg_status_t tg_store_write(tg_store_t *store, tg_batch_t *batch, tg_store_result
 
     qsort(batch->partitions, batch->partition_count, sizeof(*batch->partitions),
           compare_partitions);
-    qsort(batch->rows, batch->row_count, sizeof(*batch->rows), compare_rows);
+    sort_rows(batch);
     tg_status_t status = write_once(store, batch, &result);
     if (status == TG_INVALID && strcmp(tg_conn_sqlstate(store->conn), "23514") == 0) {
         /* A day's partition is gone (retention) that we took for granted: look again, once. */
