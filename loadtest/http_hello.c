@@ -24,12 +24,14 @@ static void on_signal(int number)
 
 static int on_request(h2o_handler_t *self, h2o_req_t *req)
 {
+    static const char hello[] = "Hello, world\n";
     (void)self;
     req->res.status = 200;
     req->res.reason = "OK";
     h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_CONTENT_TYPE, NULL,
                    H2O_STRLIT("text/plain"));
-    h2o_send_inline(req, H2O_STRLIT("Hello, world\n"));
+    req->res.content_length = sizeof(hello) - 1;
+    h2o_send_inline(req, hello, sizeof(hello) - 1);
     return 0;
 }
 

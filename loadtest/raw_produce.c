@@ -23,12 +23,11 @@
 #define POOL_MAX      200000
 #define RECORD_BYTES  ((size_t)256) /* value and key of a sample order fit */
 #define SCHEMA_MAX    65536
-#define IN_FLIGHT_MAX 200000
 #define FLUSH_MS      30000
 
 struct settings {
     char *brokers, *topic, *schema, *tenant;
-    uint64_t count, schema_id, linger_ms, partitions, partition, step_ms, start_ago_ms;
+    uint64_t count, schema_id, linger_ms, partitions, partition, step_ms, start_ago_ms, in_flight;
     bool create;
 };
 
@@ -41,6 +40,7 @@ static const tg_option_t options[] = {
     {"raw.create", TG_OPT_BOOL, AT(create), "false", 0, 0, "Make the topic if it is missing."},
     {"raw.partitions", TG_OPT_UINT, AT(partitions), "6", 1, 1000, "Partitions of a topic that is made."},
     {"raw.partition", TG_OPT_UINT, AT(partition), "1000", 0, 1000, "Put all records there; 1000: by their keys."},
+    {"raw.in_flight", TG_OPT_UINT, AT(in_flight), "10000", 1, 500000, "Records not yet acknowledged, at most."},
     {"raw.count", TG_OPT_UINT, AT(count), "200000", 1, 100000000, "Records to produce."},
     {"raw.schema", TG_OPT_STR, AT(schema), "schemas/order.avsc", 1, 1024, "The order's schema."},
     {"raw.schema_id", TG_OPT_UINT, AT(schema_id), "1", 1, 2147483647, "Its id in the registry."},
@@ -267,7 +267,7 @@ static tg_status_t produce_all(struct raw *raw, uint64_t count, tg_error_t *erro
         raw->in_flight++;
         if (i % 100 == 0)
             rd_kafka_poll(raw->kafka, 0);
-        while (raw->in_flight >= IN_FLIGHT_MAX)
+        while (raw->in_flight >= raw->settings->in_flight)
             rd_kafka_poll(raw->kafka, 10);
     }
     (void)rd_kafka_flush(raw->kafka, FLUSH_MS);

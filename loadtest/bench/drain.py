@@ -1,0 +1,104 @@
+"""The worker draining a filled partition, beside the raw deduplicating insert of the same rows.
+
+One partition, 60 series, event times spread so that a batch of 2,000 rows has about 1,000 aggregate
+keys: a backlog of a quiet topic. The rate is that between the first and the last batch, by their
+processed_at, so that neither the worker's start nor its joining the group counts.
+"""
+
+import time
+from pathlib import Path
+
+from bench.procs import cpu_seconds
+from bench.result import Result, middle, rounds
+from bench.stack import BenchError
+
+ROWS = 100_000
+STEP_MS = 648  # 60 series, 2,000 rows in 21.6 minutes: 0.51 keys per row
+FILL = 300  # s that a drain may take
+
+FIGURES = """
+WITH batches AS (
+    SELECT processed_at, count(*) AS rows,
+           count(DISTINCT (kind, entity, date_trunc('minute', occurred_at))) AS keys
+    FROM data.events GROUP BY processed_at)
+SELECT sum(rows), count(*), sum(keys) / sum(rows),
+       (sum(rows) - (array_agg(rows ORDER BY processed_at DESC))[1])
+       / extract(epoch FROM max(processed_at) - min(processed_at))
+FROM batches;
+"""
+EMPTY = "TRUNCATE data.events, data.metric_minute, data.touched_hours, data.touched_days;"
+SCHEMA_ID = "SELECT max(schema_id) FROM control.subject_versions WHERE subject = 'order-value';"
+BACKENDS = "SELECT DISTINCT backend_pid FROM data.consumer_offsets WHERE topic = 'events.order' AND partition = 0;"
+
+
+def _fill(stack, schema_id):
+    stack.tool(
+        "raw_produce",
+        f"--kafka.brokers={stack.env['TIDEGATE_KAFKA']}",
+        "--raw.topic=events.order",
+        "--raw.partition=0",
+        f"--raw.schema_id={schema_id}",
+        f"--raw.count={ROWS}",
+        f"--raw.step={STEP_MS}ms",
+        f"--raw.start_ago={ROWS * STEP_MS}ms",
+    )
+
+
+def _drain(stack):
+    """Starts the worker and waits for the last row; its rate and CPU."""
+    stack.start("worker")
+    deadline = time.monotonic() + FILL
+    while int(stack.sql("SELECT count(*) FROM data.events;")[0][0]) < ROWS:
+        if time.monotonic() > deadline:
+            raise BenchError("the worker does not drain the topic")
+        time.sleep(0.5)
+    spent = cpu_seconds(stack.pid("worker"))
+    backend = sum(cpu_seconds(int(row[0])) for row in stack.sql(BACKENDS))
+    rows, batches, keys, rate = (float(figure) for figure in stack.sql(FIGURES)[0])
+    stack.stop("worker")
+    return {
+        "worker_rate": rate,
+        "worker_us": spent / rows * 1e6,
+        "worker_backend_us": backend / rows * 1e6,
+        "keys_per_row": keys,
+        "batch": rows / batches,
+    }
+
+
+def _insert(stack):
+    stack.sql((Path(__file__).parent / "drain.sql").read_text(encoding="utf-8"))
+    stack.sql("CHECKPOINT;", superuser=True)
+    had = stack.tool("raw_insert", TIDEGATE_RAW_INSERT_PG_DSN=stack.env["TIDEGATE_DSN"])
+    return {
+        "raw_rate": had["rows"] / had["seconds"],
+        "raw_us": had["cpu_seconds"] / had["rows"] * 1e6,
+        "raw_backend_us": had["backend_seconds"] / had["rows"] * 1e6,
+    }
+
+
+def measure(stack):
+    """Called with the worker stopped and no backlog; leaves it so."""
+    schema_id = stack.sql(SCHEMA_ID)[0][0]
+
+    def once():
+        stack.sql(EMPTY)
+        _fill(stack, schema_id)
+        stack.sql("CHECKPOINT;", superuser=True)
+        had = _drain(stack) | _insert(stack)
+        return had | {"ratio": 100 * had["worker_rate"] / had["raw_rate"]}
+
+    had, others = rounds(stack, once)
+    value = {name: middle(had, name) for name in had[0]}
+    return Result(
+        name="worker drain, batches of 2,000",
+        unit="% of raw",
+        ours=value["ratio"],
+        bar=70,
+        at_most=False,
+        raw=f"raw deduplicating insert {value['raw_rate']:,.0f} rows/s",
+        detail=f"{value['worker_rate']:,.0f} rows/s, {value['keys_per_row']:.2f} aggregate keys per row, "
+        f"{value['batch']:.0f} rows per batch; CPU per row: worker {value['worker_us']:.1f} + backend "
+        f"{value['worker_backend_us']:.1f} µs, raw {value['raw_us']:.1f} + {value['raw_backend_us']:.1f} µs",
+        others=others,
+        figures=value,
+    )

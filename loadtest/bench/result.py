@@ -1,0 +1,55 @@
+"""What a measurement gives, and how rounds become one figure."""
+
+from dataclasses import asdict, dataclass, field
+from statistics import median
+
+from bench.procs import Others
+
+NOISE_MAX = 0.10  # of all processors; above it a figure is no result
+ROUNDS = 3
+ROUNDS_MORE = 2  # at most this many further ones instead of noisy ones
+
+
+@dataclass
+class Result:
+    """One line of the table. `ours` meets the bar when it is at most (or at least) `bar`."""
+
+    name: str
+    unit: str
+    ours: float
+    bar: float
+    at_most: bool = True
+    raw: str = ""  # the raw limit, in words
+    detail: str = ""
+    others: float = 0.0  # share of the machine that other processes used
+    figures: dict = field(default_factory=dict)
+
+    @property
+    def met(self):
+        return self.ours <= self.bar if self.at_most else self.ours >= self.bar
+
+    @property
+    def noisy(self):
+        return self.others > NOISE_MAX
+
+    def as_dict(self):
+        return asdict(self) | {"met": self.met, "noisy": self.noisy}
+
+
+def rounds(stack, measure, count=ROUNDS):
+    """Calls `measure` (which returns a dict of figures) until `count` rounds were quiet, or enough
+    rounds were had; gives the quietest ones and the largest share of others among them."""
+    had = []
+    while len(had) < count + ROUNDS_MORE:
+        with Others(stack.pids) as others:
+            figures = measure()
+        had.append((others.share, len(had), figures))
+        if sum(share <= NOISE_MAX for share, _, _ in had) == count:
+            break
+    quietest = sorted(had, key=lambda one: one[:2])[:count]
+    return [figures for _, _, figures in quietest], quietest[-1][0]
+
+
+def middle(figures, name):
+    """The median of one figure over the rounds."""
+    return median(one[name] for one in figures)

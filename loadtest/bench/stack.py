@@ -1,0 +1,197 @@
+"""The benchmark's own stack: started with release programs on ports and in a run directory of its
+own, and always taken down again.
+"""
+
+import json
+import os
+import shlex
+import subprocess
+import time
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parents[2]
+SERVICES = ("gateway", "ingestion", "worker", "query", "registry")
+STORES = ("postgres", "kafka", "redis")
+TENANT = "demo"
+
+
+class BenchError(Exception):
+    """What kept a measurement from being made, in words for the user."""
+
+
+class Stack:
+    def __init__(self, run, base, binaries):
+        self.run = Path(run).resolve()
+        self.bin = Path(binaries).resolve()
+        self.base = base
+        self._environ = {
+            name: value for name, value in os.environ.items() if not name.startswith("TIDEGATE_")
+        }
+        self._environ |= {
+            "TIDEGATE_RUN": str(self.run),
+            "TIDEGATE_PORT_BASE": str(base),
+            "TIDEGATE_BIN": str(self.bin),
+        }
+        self.env = {}
+        self._tools = []
+
+    def _stack(self, *words, extra=None, quiet=True):
+        done = subprocess.run(
+            [str(TOP / "deploy/local/stack"), *words],
+            env=self._environ | (extra or {}),
+            capture_output=quiet,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise BenchError(f"stack {' '.join(words)}: {(done.stderr or '').strip()}")
+        return done.stdout or ""
+
+    def __enter__(self):
+        try:
+            self._stack("clean")
+            self._stack("up")
+        except BaseException:
+            self.__exit__(BenchError, None, None)
+            raise
+        for line in self._stack("env").splitlines():
+            name, _, value = line.partition("=")
+            self.env[name] = shlex.split(value)[0] if value else ""
+        return self
+
+    def __exit__(self, failure, *_):
+        """Ends every process; data and logs stay only when something went wrong."""
+        for tool in self._tools:
+            if tool.poll() is None:
+                tool.kill()
+                tool.wait()
+        try:
+            self._stack("clean" if failure is None else "down")
+        except BenchError as error:
+            print(f"bench: {error}")
+
+    # --- processes ---
+
+    def pid(self, name):
+        return int((self.run / "pid" / name).read_text(encoding="ascii").split()[0])
+
+    def runs(self, name):
+        return (self.run / "pid" / name).exists()
+
+    def pids(self):
+        return [self.pid(name) for name in SERVICES + STORES if self.runs(name)]
+
+    def start(self, name, **settings):
+        """Starts a service; settings are environment variables."""
+        self._stack("start", name, extra=settings)
+
+    def stop(self, name):
+        self._stack("stop", name)
+
+    def tidegate(self, *words):
+        done = subprocess.run(
+            [str(self.bin / "tidegate"), *words],
+            env=self._environ | {"TIDEGATE_CONFIG": str(self.run / "tidegate.ini")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise BenchError(f"tidegate {' '.join(words)}: {done.stderr.strip()}")
+        return done.stdout
+
+    def lift_limits(self):
+        """The bars are about the services, not about the demo plan's 1,000 requests per second."""
+        self.tidegate("plan", "set", "default", "--requests-per-second", "1000000", "--burst", "1000000")
+        time.sleep(1)  # the gateway's configuration watch takes at most 300 ms
+
+    # --- programs ---
+
+    def tool(self, name, *words, **environ):
+        """Runs a benchmark program to its end and returns the JSON object that it printed."""
+        return finish(self.tool_start(name, *words, **environ))
+
+    def tool_start(self, name, *words, **environ):
+        tool = subprocess.Popen(
+            [str(self.bin / name), *words],
+            env=self._environ | environ,
+            cwd=TOP,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self._tools.append(tool)
+        return tool
+
+    def load(self, *words, target=None):
+        """http_load, started; finish() gives its figures."""
+        return self.tool_start(
+            "http_load",
+            f"--load.target={target or self.env['TIDEGATE_URL'].partition('//')[2]}",
+            *words,
+            TIDEGATE_HTTP_LOAD_LOAD_KEY=self.env["TIDEGATE_KEY"],
+        )
+
+    # --- stores ---
+
+    def sql(self, text, superuser=False):
+        """Runs SQL as the owner of the database; returns the last result, one list per row."""
+        dsn = dict(pair.split("=", 1) for pair in shlex.split(self.env["TIDEGATE_DSN"]))
+        secret = (self.run / "secrets" / ("postgres" if superuser else "tidegate")).read_text()
+        done = subprocess.run(
+            ["psql", "-X", "-q", "-At", "-F", "\t", "-v", "ON_ERROR_STOP=1", "-f", "-"],
+            input=text,
+            env=self._environ
+            | {
+                "PGHOST": dsn["host"],
+                "PGPORT": dsn["port"],
+                "PGDATABASE": dsn["dbname"],
+                "PGUSER": "postgres" if superuser else dsn["user"],
+                "PGPASSWORD": secret.strip(),
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise BenchError(f"psql: {done.stderr.strip()}")
+        return [line.split("\t") for line in done.stdout.splitlines()]
+
+    def _offsets(self):
+        """[topic, partition, "first", first, "next", next] of each partition that the worker reads."""
+        lines = self.tidegate("topics", "offsets").splitlines()
+        return [
+            line.split() for line in lines if line.startswith("events.") and not line.startswith("events.dlq")
+        ]
+
+    def backlog(self):
+        """Records in Kafka that the worker has not stored yet."""
+        stored = self.sql("SELECT coalesce(sum(next_offset), 0) FROM data.consumer_offsets;")[0][0]
+        return sum(int(row[5]) for row in self._offsets()) - int(stored)
+
+    def forget_backlog(self):
+        """With the worker stopped: what Kafka holds now will never be stored."""
+        for row in self._offsets():
+            self.sql(
+                "INSERT INTO data.consumer_offsets AS o (topic, partition, epoch, next_offset)"
+                f" VALUES ('{row[0]}', {row[1]}, 1, {row[5]}) ON CONFLICT (topic, partition)"
+                " DO UPDATE SET next_offset = excluded.next_offset;"
+            )
+
+    def settle(self, seconds=120):
+        """Waits until the worker has stored all that is in Kafka."""
+        deadline = time.monotonic() + seconds
+        while self.backlog() > 0:
+            if time.monotonic() > deadline:
+                raise BenchError(f"the worker has a backlog of {self.backlog()} after {seconds} s")
+            time.sleep(0.2)
+
+
+def finish(process):
+    """The figures that a tool printed."""
+    out, err = process.communicate()
+    if process.returncode != 0:
+        raise BenchError(f"{Path(process.args[0]).name}: {err.strip()}")
+    return json.loads(out)
