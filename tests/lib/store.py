@@ -31,6 +31,13 @@ class Database:
         return self.connection.cursor()
 
     def rows(self, sql, *params):
+        try:
+            return self._rows(sql, params)
+        except (psycopg2.OperationalError, psycopg2.InterfaceError):
+            self.connection.close()  # of before a restart
+            return self._rows(sql, params)
+
+    def _rows(self, sql, params):
         with self.cursor() as cursor:
             cursor.execute(sql, params)
             return cursor.fetchall() if cursor.description else []
