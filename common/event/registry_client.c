@@ -396,13 +396,15 @@ static tg_status_t thread_open(tg_registry_client_t *client, tg_error_t *error)
 static void thread_close(tg_registry_client_t *client)
 {
     tg_timer_stop(&client->tick);
-    while (client->fetches != NULL) {
-        struct fetch *fetch = client->fetches;
-        tg_registry_entry_t *entry = fetch->entry;
+    struct fetch *fetch = client->fetches;
+    client->fetches = NULL;
+    while (fetch != NULL) {
+        struct fetch *next = fetch->next;
         tg_http_call_cancel(fetch->call);
-        fetch_free(fetch);
-        if (entry != NULL)
-            settle(client, entry, TG_UNAVAILABLE, NULL);
+        if (fetch->entry != NULL)
+            settle(client, fetch->entry, TG_UNAVAILABLE, NULL);
+        free(fetch);
+        fetch = next;
     }
     tg_http_client_close(client->http);
     client->http = NULL;

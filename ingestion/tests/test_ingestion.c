@@ -278,9 +278,8 @@ static void what_exceeds_a_limit_is_too_large(void **state)
     expect(f, "/v1/events/order", JSON, body, 413, "\"body_too_large\"");
     (void)snprintf(body, 70000, "[{\"x\":\"%04500d\"}]", 0);
     expect(f, "/v2/events", JSON, body, 422, "\"too_large\"");
-    body[0] = '\0';
-    for (int i = 0; i < 101; i++)
-        strcat(body, "1\n");
+    for (size_t i = 0; i < 101; i++)
+        memcpy(body + 2 * i, "1\n", 3);
     expect(f, "/v2/events", NDJSON, body, 413, "\"too_many_events\"");
     free(body);
     fixture_close(f);

@@ -30,7 +30,8 @@ static tg_status_t cut(bool lines, const char *text, struct seen *seen)
     tg_error_t error = {.status = TG_OK};
     size_t len = strlen(text);
     char *body = malloc(len + (len == 0));
-    memcpy(body, text, len);
+    for (size_t i = 0; i < len; i++)
+        body[i] = text[i];
     *seen = (struct seen){.limit = 1000000};
     tg_str_t view = {body, len};
     tg_status_t status =

@@ -94,7 +94,7 @@ static void expect_records(struct owner *o, int first, int count)
 {
     for (int i = first; i < first + count; i++) {
         tg_consumer_event_t event;
-        char text[16], want[16];
+        char text[16] = "", want[16];
         (void)snprintf(want, sizeof(want), "%d", i);
         assert_int_equal(next_record(o, &event, text), i);
         assert_string_equal(text, want);
