@@ -93,7 +93,7 @@ static int64_t next_record(struct owner *o, tg_consumer_event_t *out_event, char
 static void expect_records(struct owner *o, int first, int count)
 {
     for (int i = first; i < first + count; i++) {
-        tg_consumer_event_t event;
+        tg_consumer_event_t event = TG_CONSUMER_NONE;
         char text[16] = "", want[16];
         (void)snprintf(want, sizeof(want), "%d", i);
         assert_int_equal(next_record(o, &event, text), i);
