@@ -122,7 +122,13 @@ tg_status_t tg_record_parse(tg_ingestion_thread_t *thread, tg_str_t text,
     tg_status_t status = tg_json_parse(thread->parser, text, out_nodes, &count, &reason);
     if (status == TG_OK)
         return TG_OK;
-    return refuse(error, TG_INVALID, "invalid_json", reason.text);
+    status = refuse(error, TG_INVALID, "invalid_json", reason.text);
+    tg_str_t member = tg_json_blamed(thread->parser);
+    if (member.len > 0 && member.len < sizeof(error->field)) {
+        memcpy(error->field, member.ptr, member.len);
+        error->field[member.len] = '\0';
+    }
+    return status;
 }
 
 tg_status_t tg_record_encode(tg_ingestion_thread_t *thread, const tg_event_type_t *type,

@@ -274,16 +274,15 @@ static size_t utf8_fault(tg_str_t text)
 static void scan_document(struct scan *s)
 {
     enum want want = WANT_VALUE;
-    s->at = utf8_fault(s->text);
-    if (s->at < s->text.len) {
-        fault(s, "not UTF-8");
-        return;
-    }
-    s->at = 0;
+    size_t bad_byte = utf8_fault(s->text);
     do {
         skip_space(s);
         want = step(s, want);
-    } while (s->fault == NULL && (s->depth > 0 || want != WANT_COMMA_OR_END));
+    } while (s->fault == NULL && s->at <= bad_byte && (s->depth > 0 || want != WANT_COMMA_OR_END));
+    if (s->at > bad_byte && bad_byte < s->text.len) {
+        s->fault = "not UTF-8"; /* before whatever the grammar found behind it */
+        s->at = bad_byte;
+    }
     if (s->fault != NULL)
         return;
     skip_space(s);
@@ -291,7 +290,8 @@ static void scan_document(struct scan *s)
         fault(s, "text behind the JSON value");
 }
 
-tg_status_t tg_json_explain(tg_str_t text, unsigned max_depth, tg_error_t *error)
+tg_status_t tg_json_explain(tg_str_t text, unsigned max_depth, tg_str_t *out_member,
+                            tg_error_t *error)
 {
     assert(max_depth <= TG_JSON_DEPTH_MAX);
     struct scan s = {.text = text, .max_depth = max_depth, .status = TG_INVALID};
@@ -300,7 +300,8 @@ tg_status_t tg_json_explain(tg_str_t text, unsigned max_depth, tg_error_t *error
         s.at = text.len;
     if (s.fault == NULL)
         return tg_error_set(error, TG_INVALID, "not a JSON document");
-    if (s.key.len == 0 || s.key.len > 64)
+    *out_member = s.key.len <= TG_JSON_BLAME_MAX ? s.key : (tg_str_t){NULL, 0};
+    if (out_member->len == 0)
         return tg_error_set(error, s.status, "%s at byte %zu", s.fault, s.at);
     return tg_error_set(error, s.status, "%s at byte %zu, at or after member \"" TG_STR_FMT "\"",
                         s.fault, s.at, TG_STR_ARG(s.key));

@@ -14,9 +14,13 @@
 extern "C" {
 #endif
 
+#define TG_JSON_BLAME_MAX 64 /* bytes; a longer member name is not worth repeating */
+
 /* Fills `error` with the first fault's byte offset, and the member it stands in, and returns its
- * status: TG_INVALID, or TG_TOO_LARGE for nesting beyond `max_depth`. */
-TG_NODISCARD tg_status_t tg_json_explain(tg_str_t text, unsigned max_depth, tg_error_t *error);
+ * status: TG_INVALID, or TG_TOO_LARGE for nesting beyond `max_depth`. *out_member is that member's
+ * name as written (a view into `text`), empty if there is none. */
+TG_NODISCARD tg_status_t tg_json_explain(tg_str_t text, unsigned max_depth, tg_str_t *out_member,
+                                         tg_error_t *error);
 
 #ifdef __cplusplus
 }

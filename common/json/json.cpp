@@ -48,6 +48,7 @@ struct tg_json_parser {
     tg_json_node_t *nodes;
     size_t node_cap;
     open_container *open; /* max_depth + 1 */
+    tg_str_t blamed;
 };
 
 tg_json_parser_t *tg_json_parser_create(size_t max_bytes, unsigned max_depth)
@@ -174,8 +175,8 @@ inline size_t read_scalar(const uint64_t *tape, size_t at, const uint8_t *string
     }
 }
 
-/* Walks the tape once. The first word is the root and says where the last one is. Gives 0 when it is
- * too deep: simdjson does not count an empty container as a level. */
+/* Walks the tape once. The first word is the root and says where the last one is. Gives 0 when it
+ * is too deep: simdjson does not count an empty container as a level. */
 size_t build_nodes(tg_json_parser_t *parser)
 {
     const uint64_t *tape = parser->dom.doc.tape.get();
@@ -220,7 +221,7 @@ size_t build_nodes(tg_json_parser_t *parser)
     return count;
 }
 
-tg_status_t refuse(const tg_json_parser_t *parser, tg_str_t text, simdjson::error_code code,
+tg_status_t refuse(tg_json_parser_t *parser, tg_str_t text, simdjson::error_code code,
                    tg_error_t *error)
 {
     if (code == simdjson::DEPTH_ERROR)
@@ -228,16 +229,22 @@ tg_status_t refuse(const tg_json_parser_t *parser, tg_str_t text, simdjson::erro
                             parser->max_depth);
     if (code == simdjson::MEMALLOC)
         return tg_error_set(error, TG_NOMEM, "out of memory for a JSON document");
-    return tg_json_explain(text, parser->max_depth, error);
+    return tg_json_explain(text, parser->max_depth, &parser->blamed, error);
 }
 
 } // namespace
+
+tg_str_t tg_json_blamed(const tg_json_parser_t *parser)
+{
+    return parser->blamed;
+}
 
 tg_status_t tg_json_parse(tg_json_parser_t *parser, tg_str_t text, const tg_json_node_t **out_nodes,
                           size_t *out_count, tg_error_t *error)
 {
     assert(parser != nullptr);
     assert(out_nodes != nullptr);
+    parser->blamed = {nullptr, 0};
     if (text.len > parser->max_bytes)
         return tg_error_set(error, TG_TOO_LARGE, "JSON of %zu bytes; the limit is %zu", text.len,
                             parser->max_bytes);

@@ -22,18 +22,22 @@ extern "C" {
 #define TG_JSON_DEPTH_MAX 1024
 
 typedef enum tg_json_type {
-    TG_JSON_NULL, TG_JSON_FALSE, TG_JSON_TRUE,
-    TG_JSON_INT,    /* fits int64 */
-    TG_JSON_UINT,   /* above INT64_MAX */
+    TG_JSON_NULL,
+    TG_JSON_FALSE,
+    TG_JSON_TRUE,
+    TG_JSON_INT,  /* fits int64 */
+    TG_JSON_UINT, /* above INT64_MAX */
     TG_JSON_DOUBLE,
-    TG_JSON_STRING, TG_JSON_ARRAY, TG_JSON_OBJECT,
+    TG_JSON_STRING,
+    TG_JSON_ARRAY,
+    TG_JSON_OBJECT,
 } tg_json_type_t;
 
 typedef struct tg_json_node {
     tg_json_type_t type;
-    uint32_t next;   /* index of the node behind this one and its content */
-    uint32_t count;  /* members or elements of a container */
-    tg_str_t key;    /* inside an object; unescaped UTF-8, may hold NUL */
+    uint32_t next;  /* index of the node behind this one and its content */
+    uint32_t count; /* members or elements of a container */
+    tg_str_t key;   /* inside an object; unescaped UTF-8, may hold NUL */
     union {
         int64_t integer;
         uint64_t uinteger;
@@ -47,6 +51,10 @@ typedef struct tg_json_parser tg_json_parser_t;
 /* Returns an owned parser for documents of at most `max_bytes` and `max_depth` levels, or NULL. */
 tg_json_parser_t *tg_json_parser_create(size_t max_bytes, unsigned max_depth);
 void tg_json_parser_destroy(tg_json_parser_t *parser);
+
+/* The name, as written, of the member in or behind which the last refused text went wrong; empty if
+ * that is not known. Borrowed from that text. */
+tg_str_t tg_json_blamed(const tg_json_parser_t *parser);
 
 /* Parses one document. The nodes (root is [0]) and their texts are borrowed until the next parse.
  * TG_INVALID with the reason and, where known, the byte offset; TG_TOO_LARGE for size or depth. */

@@ -120,6 +120,31 @@ static void a_part_is_written_without_its_name(void **state)
     tg_buf_dispose(&out);
 }
 
+static void a_refusal_names_the_member_it_stands_in(void **state)
+{
+    static const struct {
+        tg_str_t in, member;
+    } rows[] = {
+        {TG_STR("{\"a\":1,\"amount\":1e999}"), TG_STR("amount")},
+        {TG_STR("{\"a\":1,\"user\":\"\\ud800\"}"), TG_STR("user")},
+        {TG_STR("{\"a\":1,\"user\":\"x\xff\",\"b\":2}"), TG_STR("user")},
+        {TG_STR("{\"a\":1,\"user\":NaN}"), TG_STR("user")},
+        {TG_STR("[1e999]"), {NULL, 0}},
+    };
+    tg_json_parser_t *parser = *state;
+    for (size_t i = 0; i < TG_ARRAY_LEN(rows); i++) {
+        const tg_json_node_t *nodes;
+        size_t count;
+        tg_error_t error;
+        assert_int_equal(tg_json_parse(parser, rows[i].in, &nodes, &count, &error), TG_INVALID);
+        assert_true(tg_str_eq(tg_json_blamed(parser), rows[i].member));
+    }
+    const tg_json_node_t *nodes;
+    size_t count;
+    assert_int_equal(tg_json_parse(parser, TG_STR("{}"), &nodes, &count, NULL), TG_OK);
+    assert_int_equal(tg_json_blamed(parser).len, 0);
+}
+
 static void refusals_say_where_and_why(void **state)
 {
     static const struct {
@@ -232,6 +257,7 @@ int main(void)
         cmocka_unit_test(scalars_are_documents_too),
         cmocka_unit_test(what_was_parsed_is_written_back_compactly),
         cmocka_unit_test(a_part_is_written_without_its_name),
+        cmocka_unit_test(a_refusal_names_the_member_it_stands_in),
         cmocka_unit_test(refusals_say_where_and_why),
         cmocka_unit_test(depth_and_size_are_limited),
         cmocka_unit_test(the_parser_recovers_after_large_and_bad_documents),
