@@ -100,3 +100,14 @@ class Stack:
         if not path.exists():
             return ""
         return "\n".join(path.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+
+
+def users_stack():
+    """The stack of `make up`: ./run unless TIDEGATE_RUN says otherwise; its port base is recorded there."""
+    run = pathlib.Path(os.environ.get("TIDEGATE_RUN", ROOT / "run"))
+    recorded = run / "base"
+    base = os.environ.get("TIDEGATE_PORT_BASE") or (recorded.read_text() if recorded.exists() else 8080)
+    stack = Stack(run, base, os.environ.get("TIDEGATE_BIN", ROOT / "build" / "release" / "bin"))
+    if not (run / "demo.key").exists() or not stack.is_up():
+        raise StackError(f"nothing answers on port {stack.base}; first: make up")
+    return stack
