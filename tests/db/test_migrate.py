@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from conftest import ROOT
+from lib.stack import ROOT
 
 
 @pytest.fixture
