@@ -34,7 +34,7 @@ tg_builder_t *tg_builder_create(size_t max_rows, uint64_t linger_ms)
         return NULL;
     builder->max_rows = builder->limit = max_rows;
     builder->linger_ms = linger_ms;
-    builder->batch.rows = calloc(max_rows, sizeof(*builder->batch.rows));
+    builder->batch.rows = calloc(max_rows, sizeof(tg_row_t *));
     builder->batch.dead = builder->dead;
     for (size_t i = 0; i < TG_BUILDER_DEAD_MAX; i++)
         builder->headers[i] = tg_buf_make(HEADERS_BYTES_MAX);

@@ -160,7 +160,9 @@ static void publish(tg_maintenance_t *m)
                     TG_F_TEXT("action", "sent again in the next round"));
 }
 
-static void round_of_work(tg_maintenance_t *m)
+/* Sends dead letters; every maintenance.interval also the upkeep, which a flood of them must not
+ * hasten. */
+static void round_of_work(tg_maintenance_t *m, bool upkeep)
 {
     bool fresh = false;
 
@@ -168,7 +170,7 @@ static void round_of_work(tg_maintenance_t *m)
     if (tg_conn_connect(m->conn, &fresh) != TG_OK)
         return; /* the worker threads say it */
     publish(m);
-    if (!hold_lease(m))
+    if (!upkeep || !hold_lease(m))
         return;
     make_days(m);
     refresh(m, TG_SQL_HOURS_REFRESH, WK_TASK_HOURS);
@@ -191,7 +193,7 @@ static void *run(void *arg)
                                            .client_id = name,
                                            .linger_ms = 5,
                                            .max_inflight_bytes = 64 << 20,
-                                           .max_inflight_records = 2 * TG_OUTBOX_ROUND,
+                                           .max_inflight_records = UINT64_C(2) * TG_OUTBOX_ROUND,
                                            .delivery_timeout_ms = DELIVERY_MS,
                                            .unavailable_ms = 1000,
                                            .extra = m->config->kafka_extra};
@@ -201,9 +203,11 @@ static void *run(void *arg)
     }
     while (!atomic_load(&m->stopping)) {
         uint64_t now = tg_time_mono_ms();
-        if (now >= m->round_at_ms || atomic_exchange(&m->woken, false)) {
+        bool upkeep = now >= m->round_at_ms;
+        if (atomic_exchange(&m->woken, false) || upkeep)
+            round_of_work(m, upkeep);
+        if (upkeep) {
             m->round_at_ms = now + m->config->maintenance_interval_ms;
-            round_of_work(m);
             (void)malloc_trim(0); /* what a burst of fetched batches left behind goes back */
         }
         tg_loop_turn(m->loop, TURN_MS);

@@ -44,7 +44,8 @@ tg_partition_t *tg_assignment_add(tg_assignment_t *assignment, const char *topic
 
     if (partition != NULL)
         return partition;
-    tg_partition_t **items = realloc(assignment->items, (assignment->count + 1) * sizeof(*items));
+    tg_partition_t **items =
+        realloc(assignment->items, (assignment->count + 1) * sizeof(tg_partition_t *));
     if (items == NULL)
         return NULL;
     assignment->items = items;

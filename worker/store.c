@@ -87,30 +87,43 @@ static int64_t day_of(const tg_row_t *row)
     return tg_time_floor(row->occurred_at, TG_US_PER_DAY) / TG_US_PER_DAY;
 }
 
-/* Makes the partitions of the batch's days in a transaction of its own, as makers wait for each
- * other. */
-static tg_status_t ensure_days(tg_store_t *store, const tg_batch_t *batch)
+/* The batch's days whose partitions are not known to exist; false when they are more than the
+ * caller may put together. */
+static bool missing_days(const tg_store_t *store, const tg_batch_t *batch, int64_t *out_days,
+                         size_t *out_count)
 {
-    int64_t missing[TG_BATCH_DAYS_MAX];
     size_t count = 0;
 
     for (size_t i = 0; i < batch->row_count; i++) {
         int64_t day = day_of(batch->rows[i]);
         bool known = day_known(store, day);
         for (size_t j = 0; j < count && !known; j++)
-            known = missing[j] == day;
+            known = out_days[j] == day;
         if (known)
             continue;
-        if (count == TG_ARRAY_LEN(missing))
-            return TG_INVALID; /* more days than the caller may put together */
-        missing[count++] = day;
+        if (count == TG_BATCH_DAYS_MAX)
+            return false;
+        out_days[count++] = day;
     }
+    *out_count = count;
+    return true;
+}
+
+/* Makes the partitions of the batch's days in a transaction of its own, as makers wait for each
+ * other. */
+static tg_status_t ensure_days(tg_store_t *store, const tg_batch_t *batch)
+{
+    int64_t missing[TG_BATCH_DAYS_MAX];
+    size_t count = 0;
+    tg_str_t days = {0};
+
+    if (!missing_days(store, batch, missing, &count))
+        return TG_INVALID;
     if (count == 0)
         return TG_OK;
     start_columns(store, (const unsigned[]){TG_PG_DATE}, 1);
     for (size_t i = 0; i < count; i++)
         tg_pgarray_date(&store->columns[0], missing[i] * TG_US_PER_DAY);
-    tg_str_t days = {0};
     if (tg_pgarray_finish(&store->columns[0], &days) != TG_OK)
         return TG_INVALID;
     tg_status_t status = tg_conn_query(store->conn, TG_SQL_ENSURE_DAYS, &days, NULL);
@@ -172,7 +185,7 @@ static int compare_rows(const void *left, const void *right)
 static void sort_rows(const tg_batch_t *batch)
 {
     if (batch->row_count > 1)
-        qsort(batch->rows, batch->row_count, sizeof(*batch->rows), compare_rows);
+        qsort(batch->rows, batch->row_count, sizeof(tg_row_t *), compare_rows);
 }
 
 static size_t send_own_times(tg_store_t *store, const tg_batch_t *batch, tg_status_t *status)

@@ -104,6 +104,38 @@ static uint64_t poll_wait(const tg_worker_thread_t *thread)
     return due - now < IDLE_POLL_MS ? due - now : IDLE_POLL_MS;
 }
 
+static tg_status_t open_consumer(tg_worker_thread_t *thread, tg_error_t *error)
+{
+    const tg_worker_config_t *config = thread->env.config;
+    const tg_consumer_events_t events = {.assign = tg_thread_on_assign,
+                                         .revoke = tg_thread_on_revoke,
+                                         .arg = thread};
+    const tg_consumer_config_t settings = {.brokers = config->kafka_brokers,
+                                           .client_id = thread->owner,
+                                           .group = config->kafka_group,
+                                           .topics = thread->env.topics,
+                                           .topic_count = thread->env.topic_count,
+                                           .session_timeout_ms = config->kafka_session_ms,
+                                           .max_poll_ms = MAX_POLL_MS,
+                                           .queued_max_bytes = config->kafka_fetch_bytes,
+                                           .extra = config->kafka_extra};
+    return tg_consumer_open(&settings, &events, &thread->consumer, error);
+}
+
+/* A consumer that went fatal is of no more use: a new one joins the group. */
+static void replace_consumer(tg_worker_thread_t *thread)
+{
+    tg_error_t error = {.status = TG_OK};
+
+    tg_log_error("consumer_replaced", TG_F_TEXT("owner", thread->owner));
+    tg_consumer_close(thread->consumer);
+    thread->consumer = NULL;
+    tg_assignment_clear(&thread->assignment);
+    tg_status_t status = open_consumer(thread, &error);
+    assert(status == TG_OK); /* the same properties made the first one */
+    thread->paused = false;
+}
+
 static void read_messages(tg_worker_thread_t *thread)
 {
     uint64_t wait = poll_wait(thread);
@@ -111,6 +143,8 @@ static void read_messages(tg_worker_thread_t *thread)
     for (unsigned n = 0; n < POLL_BUDGET; n++, wait = 0) {
         tg_consumer_event_t event = TG_CONSUMER_NONE;
         rd_kafka_message_t *message = tg_consumer_poll(thread->consumer, wait, &event);
+        if (event == TG_CONSUMER_FATAL)
+            replace_consumer(thread);
         if (message == NULL)
             return;
         bool full = tg_thread_accept(thread, message, event == TG_CONSUMER_OFFSET_RESET);
@@ -214,24 +248,6 @@ static void *run(void *arg)
 }
 
 /* --- life --- */
-
-static tg_status_t open_consumer(tg_worker_thread_t *thread, tg_error_t *error)
-{
-    const tg_worker_config_t *config = thread->env.config;
-    const tg_consumer_events_t events = {.assign = tg_thread_on_assign,
-                                         .revoke = tg_thread_on_revoke,
-                                         .arg = thread};
-    const tg_consumer_config_t settings = {.brokers = config->kafka_brokers,
-                                           .client_id = thread->owner,
-                                           .group = config->kafka_group,
-                                           .topics = thread->env.topics,
-                                           .topic_count = thread->env.topic_count,
-                                           .session_timeout_ms = config->kafka_session_ms,
-                                           .max_poll_ms = MAX_POLL_MS,
-                                           .queued_max_bytes = config->kafka_fetch_bytes,
-                                           .extra = config->kafka_extra};
-    return tg_consumer_open(&settings, &events, &thread->consumer, error);
-}
 
 static tg_status_t build(tg_worker_thread_t *thread)
 {
