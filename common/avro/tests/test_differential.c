@@ -35,6 +35,9 @@ int main(void)
 
 #include <avro.h>
 
+/* libavro's macros call through a table that the analyser cannot see filled. */
+// NOLINTBEGIN(clang-analyzer-core.NullDereference)
+
 #define SCHEMAS           400
 #define VALUES_PER_SCHEMA 5
 #define DEPTH_MAX         4
@@ -535,3 +538,4 @@ int main(void)
 }
 
 #endif
+// NOLINTEND(clang-analyzer-core.NullDereference)

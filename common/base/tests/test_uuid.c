@@ -46,8 +46,7 @@ static void what_is_no_uuid_is_refused(void **state)
         "6ba7b810x9dad-11d1-80b4-00c04fd430c8",
         "6ba7b81--9dad-11d1-80b4-00c04fd430c8",
         "{ba7b810-9dad-11d1-80b4-00c04fd430c8",
-        "6ba7b810-9dad-11d1-80b4-00c04fd43\xff"
-        "c8",
+        "6ba7b810-9dad-11d1-80b4-00c04fd430c\xff",
     };
     for (size_t i = 0; i < TG_ARRAY_LEN(bad); i++) {
         tg_uuid_t uuid = {{7}};
