@@ -114,8 +114,8 @@ static void states_and_hours_are_collected_once_each(void **state)
     tg_row_t rows[4];
     tg_aggregate_reset(aggregate);
     for (unsigned i = 0; i < 4; i++) {
-        rows[i] =
-            tg_test_row("t", "stream", "viewer_join", i % 2 == 0 ? "s2" : "s1", i, i * 25 * MINUTE);
+        rows[i] = tg_test_row("t", "stream", "viewer_join", i % 2 == 0 ? "s2" : "s1", i,
+                              (int64_t)i * 25 * MINUTE);
         rows[i].state = TG_STR("active_viewers");
         rows[i].delta = i == 3 ? -2 : 1;
         add(&rows[i]);

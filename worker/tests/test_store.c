@@ -152,7 +152,8 @@ static void the_first_own_time_of_an_id_is_kept(void **state)
     tg_store_result_t result;
     tg_row_t rows[40];
     for (unsigned i = 0; i < 40; i++) {
-        rows[i] = tg_test_row_value("acme", "session", "view", "web", i % 4, now_us + i * 1000, 1);
+        rows[i] = tg_test_row_value("acme", "session", "view", "web", i % 4,
+                                    now_us + (int64_t)i * 1000, 1);
         rows[i].time_own = i % 4 != 3;
     }
     assert_int_equal(write_rows(rows, 20, 20, &result), TG_OK);
