@@ -7,8 +7,8 @@
 #include "common/base/time.h"
 #include "common/base/uuid.h"
 #include "common/observe/log.h"
-#include "worker/pgarray.h"
-#include "worker/sql.h"
+#include "worker/store/pgarray.h"
+#include "worker/store/sql.h"
 
 #define LOCK_TIMEOUT_SQLSTATE "55P03"
 

@@ -9,7 +9,7 @@
 #ifndef TG_CLAIM_H
 #define TG_CLAIM_H
 
-#include "worker/conn.h"
+#include "worker/store/conn.h"
 
 #define TG_CLAIM_NOTHING_STORED (-1)
 #define TG_CLAIM_TOPIC_ID_MAX   40

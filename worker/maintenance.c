@@ -13,8 +13,8 @@
 #include "common/base/time.h"
 #include "common/observe/log.h"
 #include "worker/outbox.h"
-#include "worker/pgarray.h"
-#include "worker/sql.h"
+#include "worker/store/pgarray.h"
+#include "worker/store/sql.h"
 
 #define LEASE_SECONDS  30.0
 #define DAYS_AHEAD     3 /* today and two more */

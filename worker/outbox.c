@@ -6,8 +6,8 @@
 
 #include "common/base/time.h"
 #include "common/base/uuid.h"
-#include "worker/pgarray.h"
-#include "worker/sql.h"
+#include "worker/store/pgarray.h"
+#include "worker/store/sql.h"
 
 enum column { ID, TOPIC, PARTITION, OFFSET, CODE, TEXT, KEY, VALUE, HEADER_NAME, HEADER_VALUE };
 

@@ -10,7 +10,7 @@
 #define TG_OUTBOX_H
 
 #include "common/kafka/producer.h"
-#include "worker/conn.h"
+#include "worker/store/conn.h"
 
 #define TG_OUTBOX_ROUND   50
 #define TG_OUTBOX_WAIT_MS 4000

@@ -11,7 +11,7 @@
 
 #include <librdkafka/rdkafka.h>
 
-#include "worker/batch.h"
+#include "worker/store/batch.h"
 
 #define TG_RECORD_POOL_MAX   4096
 #define TG_RECORD_KEEP_BYTES 1024 /* a pooled record keeps at most this much memory */

@@ -8,7 +8,7 @@
 #include "common/base/fault.h"
 #include "common/base/time.h"
 #include "common/observe/log.h"
-#include "worker/sql.h"
+#include "worker/store/sql.h"
 #include "worker/thread_private.h"
 
 #define IDLE_POLL_MS   100  /* longest wait for a message; bounds the answer to a stop */

@@ -10,7 +10,7 @@
 
 #include "common/kafka/consumer.h"
 #include "worker/builder.h"
-#include "worker/store.h"
+#include "worker/store/store.h"
 #include "worker/thread.h"
 
 #define TG_LAG_MAX 1024 /* partitions of one thread whose lag is shown */

@@ -12,7 +12,8 @@
 #include "worker/thread.h"
 
 struct worker {
-    tg_worker_config_t *config;
+    const tg_worker_config_t *config;
+    char *topic_list; /* the setting, split in place */
     const char *topics[TG_WORKER_TOPICS_MAX];
     tg_metrics_t *metrics;
     tg_registry_client_t *registry;
@@ -105,15 +106,18 @@ static tg_status_t open_threads(struct worker *worker, size_t topic_count, tg_er
 
 static tg_status_t worker_open(struct worker *worker, tg_error_t *error)
 {
-    tg_worker_config_t *config = worker->config;
+    const tg_worker_config_t *config = worker->config;
     const tg_registry_client_config_t registry = {.instances = config->registry_instances,
                                                   .secret = config->gateway_secret,
                                                   .timeout_ms = config->registry_timeout_ms,
                                                   .refresh_ms = 1000};
     size_t topic_count = 0;
 
+    worker->topic_list = strdup(config->kafka_topics);
+    if (worker->topic_list == NULL)
+        return tg_error_set(error, TG_NOMEM, "out of memory");
     tg_status_t status =
-        tg_worker_split_topics(config->kafka_topics, worker->topics, &topic_count, error);
+        tg_worker_split_topics(worker->topic_list, worker->topics, &topic_count, error);
     if (status != TG_OK)
         return status;
     worker->metrics = tg_metrics_create(tg_worker_metrics, WK_METRIC_COUNT);
@@ -140,6 +144,7 @@ static void worker_close(struct worker *worker)
     tg_maintenance_close(worker->maintenance);
     tg_registry_client_close(worker->registry);
     tg_metrics_destroy(worker->metrics);
+    free(worker->topic_list);
 }
 
 static int serve(struct worker *worker)
@@ -161,7 +166,7 @@ static int serve(struct worker *worker)
     return tg_http_server_run(&service);
 }
 
-int tg_worker_run(tg_worker_config_t *config)
+int tg_worker_run(const void *config)
 {
     struct worker worker = {.config = config};
     tg_error_t error = {.status = TG_OK};

@@ -6,7 +6,7 @@
 
 #include "worker/settings.h"
 
-/* Runs until SIGTERM or SIGINT; returns the exit code. */
-int tg_worker_run(tg_worker_config_t *config);
+/* Runs by a tg_worker_config_t until SIGTERM or SIGINT; returns the exit code. */
+int tg_worker_run(const void *config);
 
 #endif

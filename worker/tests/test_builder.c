@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "worker/tests/rows.h"
+#include "worker/store/tests/rows.h"
 
 #define MAX_ROWS  100
 #define LINGER_MS 100

@@ -8,9 +8,9 @@
 #include <cmocka.h>
 
 #include "common/base/time.h"
-#include "worker/sql.h"
-#include "worker/tests/db.h"
-#include "worker/tests/rows.h"
+#include "worker/store/sql.h"
+#include "worker/store/tests/db.h"
+#include "worker/store/tests/rows.h"
 
 static tg_test_db_t db;
 static tg_conn_t *mine, *other;

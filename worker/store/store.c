@@ -1,14 +1,14 @@
 /* One batch, one transaction. Measured on the way here: unnest of binary arrays is the fastest
  * insert that can skip duplicates; returning whole rows or ordinals costs more than returning the
  * key; and unsorted keys in two workers end in deadlocks of a second each. */
-#include "worker/store.h"
+#include "worker/store/store.h"
 
 #include <stdlib.h>
 
 #include "common/base/fault.h"
-#include "worker/aggregate.h"
-#include "worker/pgarray.h"
-#include "worker/sql.h"
+#include "worker/store/aggregate.h"
+#include "worker/store/pgarray.h"
+#include "worker/store/sql.h"
 
 #define COLUMNS_MAX      10
 #define COLUMN_BYTES_MAX ((size_t)256 << 20) /* far above what the buffers can hold */

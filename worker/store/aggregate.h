@@ -9,8 +9,8 @@
 #ifndef TG_AGGREGATE_H
 #define TG_AGGREGATE_H
 
-#include "worker/decimal.h"
-#include "worker/row.h"
+#include "worker/store/decimal.h"
+#include "worker/store/row.h"
 
 typedef struct tg_aggregate tg_aggregate_t;
 

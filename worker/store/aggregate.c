@@ -1,6 +1,6 @@
 /* Three lists of entries, each with an open-addressing index of the same shape: find the entry of a
  * key or add it. The entries never move, so the sorted views are arrays of pointers into them. */
-#include "worker/aggregate.h"
+#include "worker/store/aggregate.h"
 
 #include <stdlib.h>
 

@@ -1,9 +1,9 @@
 /* One arena for all rows of a test program. */
-#include "worker/tests/rows.h"
+#include "worker/store/tests/rows.h"
 
 #include <stdio.h>
 
-#include "worker/pgarray.h"
+#include "worker/store/pgarray.h"
 
 #define SERIES_MAX 512
 

@@ -1,5 +1,5 @@
 /* Deltas of one transaction: exact per key, and in the order of locks. */
-#include "worker/aggregate.h"
+#include "worker/store/aggregate.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "worker/tests/rows.h"
+#include "worker/store/tests/rows.h"
 
 #define ROWS   1000
 #define MINUTE TG_US_PER_MINUTE

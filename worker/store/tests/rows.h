@@ -4,7 +4,7 @@
 #ifndef TG_WORKER_TEST_ROWS_H
 #define TG_WORKER_TEST_ROWS_H
 
-#include "worker/row.h"
+#include "worker/store/row.h"
 
 /* A row of (tenant, type, kind, entity) with id `number`, without a value. */
 tg_row_t tg_test_row(const char *tenant, const char *type, const char *kind, const char *entity,

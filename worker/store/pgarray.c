@@ -1,6 +1,6 @@
 /* The wire form of a one-dimensional array (array_recv): dimensions, has-null flag, element type,
  * length, lower bound, then each element as length and bytes, length -1 for NULL. */
-#include "worker/pgarray.h"
+#include "worker/store/pgarray.h"
 
 #include "common/base/time.h"
 

@@ -8,7 +8,7 @@
 #ifndef TG_BATCH_H
 #define TG_BATCH_H
 
-#include "worker/row.h"
+#include "worker/store/row.h"
 
 /* Days that one transaction may touch: each is a partition of two tables with their indexes, and
  * all of them are locked until the end. The store's own bound is 64; the difference is for rows

@@ -1,6 +1,6 @@
 /* The order that every writer sorts by, so that no two of them can wait for each other in a circle.
  */
-#include "worker/row.h"
+#include "worker/store/row.h"
 
 int tg_row_compare(const tg_row_t *a, const tg_row_t *b)
 {

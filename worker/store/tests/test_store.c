@@ -1,5 +1,5 @@
 /* The transaction against a real server: exactness, fences, kept times, days, poisonous rows. */
-#include "worker/store.h"
+#include "worker/store/store.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "worker/tests/db.h"
-#include "worker/tests/rows.h"
+#include "worker/store/tests/db.h"
+#include "worker/store/tests/rows.h"
 
 #define ROWS_MAX 2000
 

@@ -1,11 +1,11 @@
 /* The migrations are read from the source tree, where tests run. */
-#include "worker/tests/db.h"
+#include "worker/store/tests/db.h"
 
 #include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "worker/sql.h"
+#include "worker/store/sql.h"
 
 static int by_name(const void *a, const void *b)
 {

@@ -1,6 +1,6 @@
 /* Sums of doubles as exact decimals. The store's test compares with the server on random bits; here
  * stand the cases that made the design. */
-#include "worker/decimal.h"
+#include "worker/store/decimal.h"
 
 #include <float.h>
 #include <math.h>

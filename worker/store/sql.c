@@ -1,8 +1,8 @@
 /* The statements. Rows arrive sorted and unnest keeps their order, so locks are taken in key order.
  */
-#include "worker/sql.h"
+#include "worker/store/sql.h"
 
-#include "worker/pgarray.h"
+#include "worker/store/pgarray.h"
 
 /* The kept time is read by a second statement, whose snapshot is newer than the insert: it sees the
  * row of whoever was first, also one that committed while the insert waited for it. */

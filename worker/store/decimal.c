@@ -5,7 +5,7 @@
  * The slow path asks the C library for 15, 16 and 17 digits and takes the first that lies strictly
  * inside the interval that rounds to the double: PostgreSQL's shortest output does not accept the
  * interval's ends (1e23 prints as 9.999999999999999e+22 there), where strtod would. */
-#include "worker/decimal.h"
+#include "worker/store/decimal.h"
 
 #include <fenv.h>
 #include <float.h>

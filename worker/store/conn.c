@@ -1,6 +1,6 @@
 /* libpq in non-blocking mode under poll(2): in blocking mode a full pipeline can deadlock with a
  * server that itself waits to send, and no wait would have a deadline. */
-#include "worker/conn.h"
+#include "worker/store/conn.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include "common/base/time.h"
-#include "worker/pgarray.h"
+#include "worker/store/pgarray.h"
 
 struct tg_conn {
     tg_conn_config_t config;
