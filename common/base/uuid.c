@@ -105,7 +105,7 @@ static void digest_short(const tg_uuid_t *space, const tg_str_t *parts, size_t p
     size_t at = sizeof(space->bytes), size = len + 9 > SHA_CBLOCK ? 2 * SHA_CBLOCK : SHA_CBLOCK;
     assert(len <= SHORT_MAX);
     memset(blocks, 0, SHA_CBLOCK); /* in constant pieces: no call */
-    memset(blocks + SHA_CBLOCK, 0, SHA_CBLOCK);
+    memset(blocks + (size_t)SHA_CBLOCK, 0, SHA_CBLOCK);
     memcpy(blocks, space->bytes, sizeof(space->bytes));
     for (size_t i = 0; i < part_count; i++) {
         if (parts[i].len > 0) /* NULL must not reach memcpy */
@@ -123,7 +123,7 @@ static void digest_short(const tg_uuid_t *space, const tg_str_t *parts, size_t p
     context.h4 = 0xc3d2e1f0;
     SHA1_Transform(&context, blocks);
     if (size > SHA_CBLOCK)
-        SHA1_Transform(&context, blocks + SHA_CBLOCK);
+        SHA1_Transform(&context, blocks + (size_t)SHA_CBLOCK);
     const uint32_t words[] = {context.h0, context.h1, context.h2, context.h3, context.h4};
     for (size_t i = 0; i < TG_ARRAY_LEN(words); i++)
         put_u32(digest + 4 * i, words[i]);

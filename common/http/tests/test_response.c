@@ -160,7 +160,7 @@ static void endless_heads_and_interim_answers_are_refused(void **state)
     char *many = calloc(1, 10 * 25 + 1);
     assert_non_null(many);
     for (unsigned i = 0; i < 10; i++)
-        memcpy(many + i * 25, "HTTP/1.1 100 Continue\r\n\r\n", 25);
+        memcpy(many + (size_t)i * 25, "HTTP/1.1 100 Continue\r\n\r\n", 25);
     assert_int_equal(feed(many, 1000, false), TG_RESPONSE_BAD);
     free(many);
 }

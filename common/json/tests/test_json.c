@@ -202,7 +202,8 @@ static void depth_and_size_are_limited(void **state)
     tg_error_t error = {0};
     memset(text, '[', LEVELS);
     memset(text + LEVELS, ']', LEVELS);
-    assert_int_equal(tg_json_parse(*state, (tg_str_t){text, 2 * LEVELS}, &nodes, &count, &error),
+    assert_int_equal(tg_json_parse(*state, (tg_str_t){text, (size_t)2 * LEVELS}, &nodes, &count,
+                                   &error),
                      TG_TOO_LARGE);
     assert_non_null(strstr(error.text, "32 levels"));
     assert_int_equal(tg_json_parse(*state, (tg_str_t){text, LEVELS}, &nodes, &count, &error),
