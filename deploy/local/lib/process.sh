@@ -19,7 +19,10 @@ pid_of() {
   local pid start state now
   { read -r pid start <"$RUN/pid/$1"; } 2>/dev/null || return 1
   read -r state now < <(pid_stat "$pid") || return 1
-  [[ $state != Z && $state != X && $now == "$start" ]] || return 1
+  [[ $state != X && $now == "$start" ]] || return 1
+  # Behind a first thread that is a zombie, others of a killed JVM may still hold its sockets.
+  local tasks=(/proc/"$pid"/task/*)
+  [[ $state != Z ]] || ((${#tasks[@]} > 1)) || return 1
   printf '%s' "$pid"
 }
 
