@@ -40,6 +40,7 @@ tg_status_t tg_auth_extract(const tg_credentials_t *credentials, char buffer[TG_
                             tg_str_t *out_key)
 {
     assert(credentials != NULL);
+    assert(buffer != NULL && out_key != NULL);
     tg_str_t header = credentials->authorization, key = credentials->api_key;
 
     if (header.len > TG_AUTH_TEXT_MAX || key.len > TG_AUTH_TEXT_MAX)
@@ -62,6 +63,8 @@ tg_status_t tg_auth_extract(const tg_credentials_t *credentials, char buffer[TG_
 tg_auth_result_t tg_auth_check(const tg_directory_t *directory, const tg_credentials_t *credentials,
                                tg_scope_t needed, int64_t now_us, const tg_api_key_t **out_key)
 {
+    assert(directory != NULL);
+    assert(out_key != NULL);
     static const uint8_t nobody[TG_SHA256_LEN];
     char buffer[TG_AUTH_TEXT_MAX];
     tg_str_t text;

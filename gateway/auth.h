@@ -32,8 +32,8 @@ typedef struct tg_credentials {
 TG_NODISCARD tg_status_t tg_auth_extract(const tg_credentials_t *credentials,
                                          char buffer[TG_AUTH_TEXT_MAX], tg_str_t *out_key);
 
-/* `directory` may be NULL (no snapshot yet): TG_AUTH_INVALID then; the caller answers 503 before.
- * On TG_AUTH_OK and TG_AUTH_FORBIDDEN *out_key is set. */
+/* Before the first snapshot there is nothing to check against: the caller answers 503 instead. On
+ * TG_AUTH_OK and TG_AUTH_FORBIDDEN *out_key is set. */
 tg_auth_result_t tg_auth_check(const tg_directory_t *directory, const tg_credentials_t *credentials,
                                tg_scope_t needed, int64_t now_us, const tg_api_key_t **out_key);
 

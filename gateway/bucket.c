@@ -21,6 +21,7 @@ tg_bucket_answer_t tg_bucket_take(tg_bucket_t *bucket, const tg_bucket_rate_t *r
                                   int64_t cost)
 {
     assert(rate->interval_us >= 1);
+    assert(rate->burst >= 1);
     assert(cost >= 0 && cost <= COST_MAX);
     int64_t room = rate->burst * rate->interval_us;
     int64_t seen = atomic_load_explicit(&bucket->arrival_us, memory_order_relaxed);

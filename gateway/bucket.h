@@ -5,6 +5,8 @@
  * The balance is asked before the cost is charged, so one large request may take the bucket into
  * debt, which later requests wait off.
  *
+ * The clock is monotonic: a wall clock that is set back would refuse everybody for as long.
+ *
  * Threads: any; one compare-and-swap, no lock. */
 #ifndef TG_GATEWAY_BUCKET_H
 #define TG_GATEWAY_BUCKET_H
@@ -14,7 +16,7 @@
 #include <stdint.h>
 
 typedef struct tg_bucket {
-    _Atomic int64_t arrival_us; /* theoretical arrival time, wall clock µs */
+    _Atomic int64_t arrival_us; /* theoretical arrival time, monotonic µs */
 } tg_bucket_t;
 
 typedef struct tg_bucket_rate {

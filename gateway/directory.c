@@ -61,6 +61,7 @@ void tg_bucket_table_destroy(tg_bucket_table_t *table)
  * their number is bounded by the table. */
 static tg_bucket_t *buckets_of(tg_bucket_table_t *table, tg_str_t tenant)
 {
+    assert(tenant.len > 0);
     tg_bucket_t *buckets = tg_table_get(table->by_tenant, tenant);
     if (buckets != NULL)
         return buckets;
@@ -98,6 +99,7 @@ static PGresult *select_rows(PGconn *connection, const char *sql, int most, tg_e
 static tg_status_t read_tenant(tg_directory_t *directory, const PGresult *rows, int row,
                                tg_bucket_table_t *buckets)
 {
+    assert(row >= 0 && row < PQntuples(rows));
     tg_tenant_t *tenant = &directory->tenants[row];
     tg_str_t id = cell(rows, row, 0);
     if (id.len >= sizeof(tenant->id))
@@ -165,6 +167,7 @@ static bool read_digest(tg_str_t text, uint8_t out[TG_SHA256_LEN])
 
 static tg_status_t read_key(tg_directory_t *directory, const PGresult *rows, int row)
 {
+    assert(row >= 0 && row < PQntuples(rows));
     tg_api_key_t *key = &directory->keys[row];
     key->tenant = tg_table_get(directory->tenants_by_id, cell(rows, row, 1));
     if (key->tenant == NULL || !read_digest(cell(rows, row, 2), key->sha256))
@@ -180,7 +183,10 @@ static tg_status_t load_keys(tg_directory_t *directory, PGconn *connection, tg_e
     PGresult *rows =
         select_rows(connection,
                     "select id, tenant_id, secret_sha256, array_to_string(scopes, ','),"
-                    " (extract(epoch from expires_at) * 1000000)::bigint"
+                    /* one key's 'infinity' must not cost everybody the snapshot */
+                    " case when expires_at is not null then"
+                    " least(greatest(extract(epoch from expires_at) * 1000000, 0), 9e18)::bigint"
+                    " end"
                     " from control.api_keys where revoked_at is null",
                     TG_DIRECTORY_KEYS_MAX, error);
     if (rows == NULL)
@@ -198,6 +204,7 @@ static tg_status_t load_keys(tg_directory_t *directory, PGconn *connection, tg_e
 
 void *tg_directory_load(PGconn *connection, void *arg, tg_error_t *error)
 {
+    assert(connection != NULL);
     assert(arg != NULL);
     tg_directory_t *directory = calloc(1, sizeof(*directory));
     tg_status_t status = TG_NOMEM;
@@ -242,10 +249,12 @@ const tg_api_key_t *tg_directory_find(const tg_directory_t *directory, tg_str_t 
 
 size_t tg_directory_tenants(const tg_directory_t *directory)
 {
+    assert(directory != NULL);
     return directory->tenant_count;
 }
 
 size_t tg_directory_keys(const tg_directory_t *directory)
 {
+    assert(directory != NULL);
     return directory->key_count;
 }

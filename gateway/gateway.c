@@ -7,9 +7,8 @@
 #include "gateway/metrics.h"
 #include "gateway/proxy.h"
 
-#define FIRST_SNAPSHOT_MS 3000 /* start-up waits this long for the control tables, then goes on */
-#define GAUGES_MS         1000
-#define INSTANCES_MAX     16
+#define GAUGES_MS     1000
+#define INSTANCES_MAX 16
 
 struct tg_gateway {
     const tg_gateway_config_t *config;
@@ -18,6 +17,7 @@ struct tg_gateway {
     tg_metrics_t *metrics;
     tg_http_route_t *routes;
     size_t route_count;
+    tg_http_service_t service;
 };
 
 const tg_metric_desc_t tg_gateway_metrics[GW_METRIC_COUNT] = {
@@ -39,6 +39,7 @@ static const tg_option_t options[] = {
     {"upstream.max_waiting",     TG_OPT_UINT,   AT(max_waiting),            "1024",           1, 1000000, "Requests waiting for a connection, per instance and thread; more are answered 503 overloaded."},
     {"upstream.connect_timeout", TG_OPT_MS,     AT(connect_timeout_ms),     "1s",             10, 60000,  "Longest wait for an upstream connection."},
     {"upstream.max_answer",      TG_OPT_BYTES,  AT(max_answer),             "32MiB",          1024, 1073741824, "Largest upstream answer; a larger one is a 502."},
+    {"watch.first",              TG_OPT_MS,     AT(watch_first_ms),         "3s",             0, 60000,   "Longest wait for the control tables at start; without them requests are answered 503 not_ready."},
     {"watch.poll",               TG_OPT_MS,     AT(watch_poll_ms),          "300ms",          50, 60000,  "How often the control tables' version is asked; the bound of a revocation."},
     {"watch.stale",              TG_OPT_MS,     AT(watch_stale_ms),         "10m",            1000, 86400000, "Without PostgreSQL for longer than this, /ready fails; the last snapshot still serves."},
     {"log.level",                TG_OPT_STR,    AT(log_level),              "info",           4, 5,       "debug, info, warn or error."},
@@ -54,11 +55,13 @@ const tg_program_t tg_gateway_program = {
 
 tg_str_t tg_gateway_secret(const tg_gateway_t *gateway)
 {
+    assert(gateway->config->secret != NULL);
     return tg_str_from(gateway->config->secret);
 }
 
 const tg_directory_t *tg_gateway_directory(tg_gateway_thread_t *thread)
 {
+    assert(thread != NULL && thread->gateway != NULL);
     tg_config_watch_t *watch = thread->gateway->watch;
     uint64_t newest = tg_config_watch_version(watch);
     if (thread->directory_version != newest || thread->directory == NULL) {
@@ -150,7 +153,7 @@ static bool ready(void *arg, tg_buf_t *out)
     return fresh;
 }
 
-static tg_status_t gateway_open(tg_gateway_t *gateway, tg_error_t *error)
+static tg_status_t open_parts(tg_gateway_t *gateway, tg_error_t *error)
 {
     gateway->metrics = tg_metrics_create(tg_gateway_metrics, GW_METRIC_COUNT);
     gateway->buckets = tg_bucket_table_create();
@@ -164,35 +167,64 @@ static tg_status_t gateway_open(tg_gateway_t *gateway, tg_error_t *error)
         .release = tg_directory_release,
         .arg = gateway->buckets,
     };
-    return tg_config_watch_open(&watch, FIRST_SNAPSHOT_MS, &gateway->watch, error);
+    return tg_config_watch_open(&watch, gateway->config->watch_first_ms, &gateway->watch, error);
+}
+
+tg_status_t tg_gateway_open(const tg_gateway_config_t *config, tg_gateway_t **out_gateway,
+                            tg_error_t *error)
+{
+    assert(config != NULL);
+    assert(out_gateway != NULL);
+    tg_gateway_t *gateway = calloc(1, sizeof(*gateway));
+    if (gateway == NULL)
+        return tg_error_set(error, TG_NOMEM, "out of memory");
+    gateway->config = config;
+    tg_status_t status = open_parts(gateway, error);
+    if (status != TG_OK) {
+        tg_gateway_close(gateway);
+        return status;
+    }
+    gateway->service = (tg_http_service_t){
+        .name = "gateway",
+        .config = &config->http,
+        .routes = gateway->routes,
+        .route_count = gateway->route_count,
+        .metrics = gateway->metrics,
+        .thread_start = thread_start,
+        .thread_stop = thread_stop,
+        .ready = ready,
+        .arg = gateway,
+    };
+    *out_gateway = gateway;
+    return TG_OK;
+}
+
+void tg_gateway_close(tg_gateway_t *gateway)
+{
+    if (gateway == NULL)
+        return;
+    tg_config_watch_close(gateway->watch);
+    tg_bucket_table_destroy(gateway->buckets);
+    tg_routes_dispose(gateway->routes, gateway->route_count);
+    tg_metrics_destroy(gateway->metrics);
+    free(gateway);
+}
+
+const tg_http_service_t *tg_gateway_service(const tg_gateway_t *gateway)
+{
+    assert(gateway != NULL);
+    return &gateway->service;
 }
 
 int tg_gateway_run(const void *config)
 {
-    assert(config != NULL);
-    tg_gateway_t gateway = {.config = config};
+    tg_gateway_t *gateway = NULL;
     tg_error_t error = {.status = TG_OK};
-    int code = 1;
-
-    if (gateway_open(&gateway, &error) == TG_OK) {
-        tg_http_service_t service = {
-            .name = "gateway",
-            .config = &gateway.config->http,
-            .routes = gateway.routes,
-            .route_count = gateway.route_count,
-            .metrics = gateway.metrics,
-            .thread_start = thread_start,
-            .thread_stop = thread_stop,
-            .ready = ready,
-            .arg = &gateway,
-        };
-        code = tg_http_server_run(&service);
-    } else {
+    if (tg_gateway_open(config, &gateway, &error) != TG_OK) {
         tg_log_error("start_failed", TG_F_TEXT("error", error.text));
+        return 1;
     }
-    tg_config_watch_close(gateway.watch);
-    tg_bucket_table_destroy(gateway.buckets);
-    tg_routes_dispose(gateway.routes, gateway.route_count);
-    tg_metrics_destroy(gateway.metrics);
+    int code = tg_http_server_run(&gateway->service);
+    tg_gateway_close(gateway);
     return code;
 }

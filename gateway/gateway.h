@@ -22,6 +22,7 @@ typedef struct tg_gateway_config {
     uint64_t max_waiting;
     uint64_t connect_timeout_ms;
     uint64_t max_answer; /* bytes of an upstream's answer */
+    uint64_t watch_first_ms;
     uint64_t watch_poll_ms;
     uint64_t watch_stale_ms; /* /ready fails when the snapshot is older */
     char *log_level;
@@ -46,6 +47,13 @@ typedef struct tg_gateway_thread {
 const tg_directory_t *tg_gateway_directory(tg_gateway_thread_t *thread);
 
 tg_str_t tg_gateway_secret(const tg_gateway_t *gateway);
+
+/* The service over an open configuration (borrowed): for a process's whole life, or in parts for
+ * tests. Without PostgreSQL it opens all the same, and answers 503 until the first snapshot. */
+TG_NODISCARD tg_status_t tg_gateway_open(const tg_gateway_config_t *config,
+                                         tg_gateway_t **out_gateway, tg_error_t *error);
+void tg_gateway_close(tg_gateway_t *gateway); /* its server is closed before; NULL is allowed */
+const tg_http_service_t *tg_gateway_service(const tg_gateway_t *gateway);
 
 /* Runs the service by a tg_gateway_config_t until SIGTERM; returns the exit code. */
 int tg_gateway_run(const void *config);

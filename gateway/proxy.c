@@ -23,11 +23,12 @@ struct exchange {
 /* Client headers that travel on, and upstream headers that travel back. */
 static const char *const request_headers[] = {"content-type", "content-encoding", "accept",
                                               "idempotency-key", "if-none-match"};
-static const char *const answer_headers[] = {"retry-after", "etag",     "cache-control",
-                                             "vary",        "location", "link"};
+static const char *const answer_headers[] = {"retry-after", "etag", "cache-control", "vary",
+                                             "location",    "link", "allow"};
 
 static void finish(struct exchange *exchange, unsigned result)
 {
+    assert(result < GW_UP_RESULTS);
     tg_metrics_shard_t *shard = exchange->thread->shard;
     unsigned upstream = exchange->route->upstream;
     tg_metric_add(shard, GW_UPSTREAM, upstream * GW_UP_RESULTS + result, 1);
@@ -61,6 +62,7 @@ static void fail_unavailable(struct exchange *exchange, const char *code, const 
 static void on_answer(void *arg, tg_status_t status, const tg_http_response_t *response)
 {
     struct exchange *exchange = arg;
+    assert(status != TG_OK || response != NULL);
     const char *upstream = tg_upstream_name(exchange->route->upstream);
     exchange->call = NULL;
 
@@ -93,6 +95,7 @@ static void on_answer(void *arg, tg_status_t status, const tg_http_response_t *r
 static void on_gone(void *user)
 {
     struct exchange *exchange = user;
+    assert(exchange->call != NULL);
     tg_metric_add(exchange->thread->shard, GW_CLIENT_GONE, 0, 1);
     tg_http_call_cancel(exchange->call);
     exchange->call = NULL;
@@ -122,8 +125,17 @@ static size_t build_headers(const struct exchange *exchange, tg_str_t tenant, tg
     return count;
 }
 
+/* HEAD is asked as GET: the shell tells the answer's length and leaves its body out. */
+static tg_str_t upstream_method(const tg_http_req_t *req)
+{
+    tg_str_t method = tg_http_method(req);
+    return tg_str_eq(method, TG_STR("HEAD")) ? TG_STR("GET") : method;
+}
+
 static void forward(struct exchange *exchange, tg_str_t tenant)
 {
+    assert(exchange->call == NULL);
+    assert(tenant.len > 0);
     tg_http_req_t *req = exchange->req;
     uint64_t now = tg_loop_now_ms(exchange->thread->loop), deadline = tg_http_deadline_at(req);
     uint64_t remaining = deadline > now + DEADLINE_GAP ? deadline - now - DEADLINE_GAP : 1;
@@ -141,7 +153,7 @@ static void forward(struct exchange *exchange, tg_str_t tenant)
     }
     tg_http_header_t headers[FORWARD_HEADERS_MAX];
     tg_http_request_t upstream = {
-        .method = tg_http_method(req),
+        .method = upstream_method(req),
         .target = tg_buf_view(&target),
         .headers = headers,
         .header_count = build_headers(exchange, tenant, (tg_str_t){digits, (size_t)digits_len},
@@ -168,8 +180,8 @@ static bool admit(tg_http_req_t *req, const tg_gateway_thread_t *thread,
     const char *name = route->rate_class == TG_CLASS_INGEST ? "ingest"
                        : route->rate_class == TG_CLASS_READ ? "read"
                                                             : "manage";
-    tg_bucket_answer_t answer =
-        tg_bucket_take(&tenant->buckets[route->rate_class], &tenant->rate, tg_time_now(), 1);
+    tg_bucket_answer_t answer = tg_bucket_take(&tenant->buckets[route->rate_class], &tenant->rate,
+                                               (int64_t)tg_time_mono_us(), 1);
     int64_t reset_s = (answer.reset_us + TG_US_PER_SECOND - 1) / TG_US_PER_SECOND;
     (void)snprintf(text, sizeof(text), "\"%s\";r=%lld;t=%lld", name, (long long)answer.remaining,
                    (long long)reset_s);
@@ -237,6 +249,7 @@ void tg_proxy_handle(tg_http_req_t *req, void *thread_ctx)
 {
     tg_gateway_thread_t *thread = thread_ctx;
     const tg_public_route_t *route = tg_http_matched(req)->user;
+    assert(thread != NULL && route != NULL);
     const tg_tenant_t *tenant = authenticate(req, thread, route);
     if (tenant == NULL || !admit(req, thread, route, tenant))
         return;

@@ -1,6 +1,7 @@
 /* The table and its two readers. A new public path is a new row. */
 #include "gateway/routes.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -80,6 +81,7 @@ static tg_status_t expand(const tg_public_route_t *source, tg_http_handler_fn ha
 
 tg_http_route_t *tg_routes_expand(tg_http_handler_fn handler, size_t *out_count)
 {
+    assert(handler != NULL && out_count != NULL);
     const size_t most =
         TG_ARRAY_LEN(open_routes) + TG_ARRAY_LEN(public_routes) * TG_ARRAY_LEN(v1_prefixes);
     tg_http_route_t *rows = calloc(most, sizeof(*rows));
@@ -125,17 +127,47 @@ static bool may_stand_in_query(unsigned char byte)
     return byte > ' ' && byte < 0x7f && byte != '#';
 }
 
-static void append_encoded(tg_buf_t *out, tg_str_t text, bool (*allowed)(unsigned char byte))
+static void append_escape(tg_buf_t *out, unsigned char byte)
 {
     static const char digits[] = "0123456789ABCDEF";
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char byte = (unsigned char)text.ptr[i];
-        if (allowed(byte)) {
+    const char escape[3] = {'%', digits[byte >> 4], digits[byte & 15]};
+    tg_buf_append(out, escape, sizeof(escape));
+}
+
+static void append_query(tg_buf_t *out, tg_str_t query)
+{
+    for (size_t i = 0; i < query.len; i++) {
+        unsigned char byte = (unsigned char)query.ptr[i];
+        if (may_stand_in_query(byte))
             tg_buf_byte(out, (char)byte);
-        } else {
-            const char escape[3] = {'%', digits[byte >> 4], digits[byte & 15]};
-            tg_buf_append(out, escape, sizeof(escape));
-        }
+        else
+            append_escape(out, byte);
+    }
+}
+
+/* The value of the escape at `at`, or -1 when there is none. */
+static int read_escape(tg_str_t text, size_t at)
+{
+    if (text.ptr[at] != '%' || text.len - at < 3 || !isxdigit((unsigned char)text.ptr[at + 1]) ||
+        !isxdigit((unsigned char)text.ptr[at + 2]))
+        return -1;
+    const char pair[3] = {text.ptr[at + 1], text.ptr[at + 2], '\0'};
+    return (int)strtol(pair, NULL, 16);
+}
+
+/* One spelling for each path (RFC 3986 section 6.2.2): an escape that is not needed is undone, a
+ * needed one is written in upper case, and what may not stand in a path is escaped. An escaped
+ * slash stays one: it is no separator. */
+static void append_path(tg_buf_t *out, tg_str_t path)
+{
+    for (size_t i = 0; i < path.len; i++) {
+        int escaped = read_escape(path, i);
+        unsigned char byte = escaped < 0 ? (unsigned char)path.ptr[i] : (unsigned char)escaped;
+        if (may_stand_in_path(byte) && !(escaped >= 0 && byte == '/'))
+            tg_buf_byte(out, (char)byte);
+        else
+            append_escape(out, byte);
+        i += escaped < 0 ? 0 : 2;
     }
 }
 
@@ -151,15 +183,22 @@ void tg_routes_target(const tg_public_route_t *route, tg_str_t path, tg_str_t qu
 {
     assert(route != NULL);
     assert(path.len > 0 && path.ptr[0] == '/');
+    tg_buf_t spelled = tg_buf_make(out->max);
+    append_path(&spelled, path);
+    out->failed |= spelled.failed;
+    path = tg_buf_view(&spelled);
     if (route->v1) {
         path = without_prefix(without_prefix(path, TG_STR("/api")), TG_STR("/v1"));
         tg_buf_str(out, TG_STR("/v1"));
     } else if (route->upstream == TG_UP_REGISTRY) {
         path = without_prefix(path, TG_STR(REGISTRY_PREFIX));
+        if (path.len == 0)
+            path = TG_STR("/"); /* the bare prefix */
     }
-    append_encoded(out, path, may_stand_in_path);
+    tg_buf_str(out, path);
+    tg_buf_dispose(&spelled);
     if (query.len > 0) {
         tg_buf_byte(out, '?');
-        append_encoded(out, query, may_stand_in_query);
+        append_query(out, query);
     }
 }

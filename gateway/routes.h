@@ -37,8 +37,8 @@ const char *tg_upstream_name(tg_upstream_t upstream);
 tg_http_route_t *tg_routes_expand(tg_http_handler_fn handler, size_t *out_count);
 void tg_routes_dispose(tg_http_route_t *routes, size_t count);
 
-/* Appends the upstream's origin-form target: the path in its canonical form (aliases resolved,
- * bytes that may not stand there percent-encoded) and the query as it came. */
+/* Appends the upstream's origin-form target: the path as it came (percent-encoded) in its one
+ * canonical spelling, aliases resolved, and the query as it came. */
 void tg_routes_target(const tg_public_route_t *route, tg_str_t path, tg_str_t query, tg_buf_t *out);
 
 #endif

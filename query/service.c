@@ -11,16 +11,17 @@
 
 #define GAUGES_MS 500
 
-struct service {
+struct tg_query {
     const tg_query_config_t *config;
     tg_metrics_t *metrics;
     tg_http_route_t *routes;
     size_t route_count;
     atomic_uint connected; /* threads whose pool has a usable connection */
+    tg_http_service_t service;
 };
 
 struct thread {
-    struct service *service;
+    tg_query_t *query;
     tg_loop_t *loop;
     tg_metrics_shard_t *shard;
     tg_pg_pool_t *pool;
@@ -90,7 +91,7 @@ static void on_gauges(void *arg)
     tg_redis_get_stats(thread->redis, &redis);
     if (pool.connected != thread->connected) {
         thread->connected = pool.connected;
-        atomic_fetch_add(&thread->service->connected, pool.connected ? 1U : -1U);
+        atomic_fetch_add(&thread->query->connected, pool.connected ? 1U : -1U);
     }
     tg_metric_set(thread->shard, Q_POOL_BUSY, 0, (int64_t)pool.busy);
     tg_metric_set(thread->shard, Q_POOL_WAITING, 0, (int64_t)pool.waiting);
@@ -112,7 +113,7 @@ static void thread_stop(void *thread_ctx)
 
 static tg_status_t open_stores(struct thread *thread, tg_error_t *error)
 {
-    const tg_query_config_t *config = thread->service->config;
+    const tg_query_config_t *config = thread->query->config;
     tg_pg_config_t pg = {.dsn = config->pg_dsn,
                          .name = "tidegate-query",
                          .connections = config->pg_connections,
@@ -145,7 +146,7 @@ static tg_status_t thread_start(void *arg, tg_loop_t *loop, tg_metrics_shard_t *
     struct thread *thread = calloc(1, sizeof(*thread));
     if (thread == NULL)
         return tg_error_set(error, TG_NOMEM, "out of memory");
-    thread->service = arg;
+    thread->query = arg;
     thread->loop = loop;
     thread->shard = shard;
     tg_status_t status = open_stores(thread, error);
@@ -160,38 +161,68 @@ static tg_status_t thread_start(void *arg, tg_loop_t *loop, tg_metrics_shard_t *
 
 static bool ready(void *arg, tg_buf_t *out)
 {
-    struct service *service = arg;
-    bool connected = atomic_load(&service->connected) > 0;
+    tg_query_t *query = arg;
+    bool connected = atomic_load(&query->connected) > 0;
     tg_buf_printf(out, "{\"name\":\"postgresql\",\"ready\":%s,\"detail\":\"%s\"}",
                   connected ? "true" : "false", connected ? "connected" : "no connection");
     return connected;
 }
 
-int tg_query_run(const void *config)
+tg_status_t tg_query_open(const tg_query_config_t *config, tg_query_t **out_query,
+                          tg_error_t *error)
 {
     assert(config != NULL);
-    struct service service = {.config = config};
-    int code = 1;
-    service.metrics = tg_metrics_create(tg_query_metrics, Q_METRIC_COUNT);
-    service.routes = tg_endpoints_routes(handle, &service.route_count);
-    if (service.metrics != NULL && service.routes != NULL) {
-        tg_http_service_t http = {
-            .name = "query",
-            .config = &service.config->http,
-            .routes = service.routes,
-            .route_count = service.route_count,
-            .secret = service.config->secret,
-            .metrics = service.metrics,
-            .thread_start = thread_start,
-            .thread_stop = thread_stop,
-            .ready = ready,
-            .arg = &service,
-        };
-        code = tg_http_server_run(&http);
-    } else {
-        tg_log_error("start_failed", TG_F_TEXT("error", "out of memory"));
+    assert(out_query != NULL);
+    tg_query_t *query = calloc(1, sizeof(*query));
+    if (query == NULL)
+        return tg_error_set(error, TG_NOMEM, "out of memory");
+    query->config = config;
+    query->metrics = tg_metrics_create(tg_query_metrics, Q_METRIC_COUNT);
+    query->routes = tg_endpoints_routes(handle, &query->route_count);
+    if (query->metrics == NULL || query->routes == NULL) {
+        tg_query_close(query);
+        return tg_error_set(error, TG_NOMEM, "out of memory");
     }
-    free(service.routes);
-    tg_metrics_destroy(service.metrics);
+    query->service = (tg_http_service_t){
+        .name = "query",
+        .config = &config->http,
+        .routes = query->routes,
+        .route_count = query->route_count,
+        .secret = config->secret,
+        .metrics = query->metrics,
+        .thread_start = thread_start,
+        .thread_stop = thread_stop,
+        .ready = ready,
+        .arg = query,
+    };
+    *out_query = query;
+    return TG_OK;
+}
+
+void tg_query_close(tg_query_t *query)
+{
+    if (query == NULL)
+        return;
+    free(query->routes);
+    tg_metrics_destroy(query->metrics);
+    free(query);
+}
+
+const tg_http_service_t *tg_query_service(const tg_query_t *query)
+{
+    assert(query != NULL);
+    return &query->service;
+}
+
+int tg_query_run(const void *config)
+{
+    tg_query_t *query = NULL;
+    tg_error_t error = {.status = TG_OK};
+    if (tg_query_open(config, &query, &error) != TG_OK) {
+        tg_log_error("start_failed", TG_F_TEXT("error", error.text));
+        return 1;
+    }
+    int code = tg_http_server_run(&query->service);
+    tg_query_close(query);
     return code;
 }

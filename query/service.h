@@ -22,6 +22,14 @@ typedef struct tg_query_config {
 
 extern const tg_program_t tg_query_program;
 
+/* The service over an open configuration (borrowed): for a process's whole life, or in parts for
+ * tests. */
+typedef struct tg_query tg_query_t;
+TG_NODISCARD tg_status_t tg_query_open(const tg_query_config_t *config, tg_query_t **out_query,
+                                       tg_error_t *error);
+void tg_query_close(tg_query_t *query); /* its server is closed before; NULL is allowed */
+const tg_http_service_t *tg_query_service(const tg_query_t *query);
+
 /* Runs the service by a tg_query_config_t until SIGTERM; returns the exit code. */
 int tg_query_run(const void *config);
 

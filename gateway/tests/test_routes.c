@@ -85,6 +85,23 @@ static void the_registry_sees_paths_without_the_public_prefix(void **state)
     tg_routes_dispose(rows, count);
 }
 
+static void a_path_has_one_spelling(void **state)
+{
+    (void)state;
+    size_t count = 0;
+    tg_http_route_t *rows = tg_routes_expand(handler, &count);
+    const tg_public_route_t *kpi = find(rows, count, "GET", "/v1/kpi/*"),
+                            *registry = find(rows, count, "GET", "/v2/registry/*");
+
+    assert_target(kpi, "/%61pi/%76%31/kpi/%6Dinute", "a=%6D", "/v1/kpi/minute?a=%6D");
+    assert_target(kpi, "/v1/kpi/a%2fb%e2%82%ac", "", "/v1/kpi/a%2Fb%E2%82%AC");
+    assert_target(kpi, "/v1/kpi/%2525", "", "/v1/kpi/%2525");
+    assert_target(registry, "/v2/registry", "", "/");
+    assert_target(registry, "/v2/registry", "a=b", "/?a=b");
+    assert_target(registry, "/v2/registry/", "", "/");
+    tg_routes_dispose(rows, count);
+}
+
 static void bytes_that_could_break_a_request_line_are_encoded(void **state)
 {
     (void)state;
@@ -103,6 +120,7 @@ int main(void)
         cmocka_unit_test(every_v1_path_answers_under_its_three_prefixes),
         cmocka_unit_test(an_alias_reaches_the_same_upstream_target),
         cmocka_unit_test(the_registry_sees_paths_without_the_public_prefix),
+        cmocka_unit_test(a_path_has_one_spelling),
         cmocka_unit_test(bytes_that_could_break_a_request_line_are_encoded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 /* Runs server.sh, which stands beside this file; tests run in the source folder. */
 #include "common/pg/tests/server.h"
 
+#include <glob.h>
 #include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,4 +34,34 @@ int tg_pg_server_sql(const tg_pg_server_t *server, const char *sql)
     PQclear(result);
     PQfinish(pg);
     return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK ? 0 : -1;
+}
+
+/* Numbers are unique over both folders, so the files' names alone give the order. */
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(strrchr(*(char *const *)a, '/'), strrchr(*(char *const *)b, '/'));
+}
+
+static int apply_file(const tg_pg_server_t *server, const char *path)
+{
+    static char text[1 << 16];
+    FILE *file = fopen(path, "re");
+    size_t len = file == NULL ? 0 : fread(text, 1, sizeof(text) - 1, file);
+    if (file != NULL)
+        fclose(file);
+    text[len] = '\0';
+    return len > 0 && len < sizeof(text) - 1 ? tg_pg_server_sql(server, text) : -1;
+}
+
+int tg_pg_server_migrate(const tg_pg_server_t *server)
+{
+    glob_t files = {0};
+    int failed = glob("migrations/common/*.sql", 0, NULL, &files) != 0 ||
+                 glob("migrations/plain/*.sql", GLOB_APPEND, NULL, &files) != 0;
+    if (!failed)
+        qsort(files.gl_pathv, files.gl_pathc, sizeof(char *), by_name);
+    for (size_t i = 0; !failed && i < files.gl_pathc; i++)
+        failed = apply_file(server, files.gl_pathv[i]) != 0;
+    globfree(&files);
+    return failed ? -1 : 0;
 }

@@ -18,4 +18,7 @@ int tg_pg_server_do(const tg_pg_server_t *server, const char *command);
 /* Runs SQL on a connection of its own; 0 on success. */
 int tg_pg_server_sql(const tg_pg_server_t *server, const char *sql);
 
+/* Applies the migration files of plain PostgreSQL in their order; 0 on success. */
+int tg_pg_server_migrate(const tg_pg_server_t *server);
+
 #endif

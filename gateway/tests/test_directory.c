@@ -1,0 +1,226 @@
+/* Snapshots of real control tables, read as the gateway's own role, and keys judged by them. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "common/base/time.h"
+#include "gateway/auth.h"
+#include "gateway/tests/control.h"
+
+#define SECOND TG_US_PER_SECOND
+
+static control_t control;
+static PGconn *pg;
+static tg_bucket_table_t *buckets;
+
+static tg_directory_t *try_load(tg_error_t *error)
+{
+    return tg_directory_load(pg, buckets, error);
+}
+
+static tg_directory_t *load(void)
+{
+    tg_error_t error = {.status = TG_OK};
+    tg_directory_t *directory = try_load(&error);
+    if (directory == NULL)
+        fail_msg("%s", error.text);
+    return directory;
+}
+
+static const tg_api_key_t *find(const tg_directory_t *directory, const char *key)
+{
+    return tg_directory_find(directory, (tg_str_t){key + 3, TG_KEY_ID_LEN});
+}
+
+static tg_auth_result_t check(const tg_directory_t *directory, const char *key, tg_scope_t scope)
+{
+    const tg_api_key_t *found = NULL;
+    tg_credentials_t credentials = {.api_key = tg_str_from(key)};
+    tg_auth_result_t result = tg_auth_check(directory, &credentials, scope, tg_time_now(), &found);
+    bool known = result == TG_AUTH_OK || result == TG_AUTH_FORBIDDEN;
+    assert_int_equal(found != NULL, known);
+    return result;
+}
+
+static void a_snapshot_holds_tenants_with_plans_and_keys_with_scopes(void **state)
+{
+    (void)state;
+    char key[TG_KEY_LEN + 1];
+    control_sql(&control, "insert into control.plans values ('small', 5, 7);"
+                          " insert into control.tenants (id, plan) values ('acme', 'small'),"
+                          " ('other', 'default')");
+    control_key(&control, "acme", "ingest,registry", "null", key);
+    tg_directory_t *directory = load();
+
+    assert_int_equal(tg_directory_tenants(directory), 2);
+    assert_int_equal(tg_directory_keys(directory), 1);
+    const tg_api_key_t *found = find(directory, key);
+    assert_non_null(found);
+    assert_string_equal(found->tenant->id, "acme");
+    assert_false(found->tenant->disabled);
+    assert_int_equal(found->tenant->rate_per_second, 5);
+    assert_int_equal(found->tenant->rate.interval_us, SECOND / 5);
+    assert_int_equal(found->tenant->rate.burst, 7);
+    assert_int_equal(found->scopes, TG_SCOPE_INGEST | TG_SCOPE_REGISTRY);
+    assert_true(found->expires_at == INT64_MAX);
+    assert_null(tg_directory_find(directory, TG_STR("unknown00000")));
+    tg_directory_release(directory, buckets);
+}
+
+static void a_key_is_valid_for_its_scopes_and_with_its_secret_only(void **state)
+{
+    (void)state;
+    char key[TG_KEY_LEN + 1], stranger[TG_KEY_LEN + 1], forged[TG_KEY_LEN + 1];
+    tg_key_t unused;
+    control_key(&control, "acme", "read", "now() + interval '1 hour'", key);
+    tg_key_generate(stranger, &unused);
+    tg_directory_t *directory = load();
+
+    assert_int_equal(check(directory, key, TG_SCOPE_READ), TG_AUTH_OK);
+    assert_int_equal(check(directory, key, TG_SCOPE_INGEST), TG_AUTH_FORBIDDEN);
+    assert_int_equal(check(directory, stranger, TG_SCOPE_READ), TG_AUTH_INVALID);
+    assert_int_equal(check(directory, "", TG_SCOPE_READ), TG_AUTH_MISSING);
+    assert_int_equal(check(directory, "tg_short", TG_SCOPE_READ), TG_AUTH_INVALID);
+
+    /* The stranger's text is well-formed; stored under its id is another secret's digest. */
+    memcpy(forged, stranger, sizeof(forged));
+    control_sql(&control,
+                "insert into control.api_keys (id, tenant_id, secret_sha256, scopes)"
+                " values ('%.12s', 'acme', sha256('another'), '{read}')",
+                forged + 3);
+    tg_directory_release(directory, buckets);
+    directory = load();
+    assert_non_null(find(directory, forged));
+    assert_int_equal(check(directory, forged, TG_SCOPE_READ), TG_AUTH_INVALID);
+    tg_directory_release(directory, buckets);
+}
+
+static void keys_expire_at_their_time(void **state)
+{
+    (void)state;
+    char past[TG_KEY_LEN + 1], ever[TG_KEY_LEN + 1], never[TG_KEY_LEN + 1], far[TG_KEY_LEN + 1];
+    control_key(&control, "acme", "read", "now() - interval '1 second'", past);
+    control_key(&control, "acme", "read", "'infinity'", ever);
+    control_key(&control, "acme", "read", "'-infinity'", never);
+    control_key(&control, "acme", "read", "'294276-12-31'", far);
+    tg_directory_t *directory = load(); /* no date makes a snapshot fail */
+
+    assert_int_equal(check(directory, past, TG_SCOPE_READ), TG_AUTH_INVALID);
+    assert_int_equal(check(directory, ever, TG_SCOPE_READ), TG_AUTH_OK);
+    assert_int_equal(check(directory, never, TG_SCOPE_READ), TG_AUTH_INVALID);
+    assert_int_equal(check(directory, far, TG_SCOPE_READ), TG_AUTH_OK);
+    const tg_api_key_t *found = NULL;
+    tg_credentials_t credentials = {.api_key = tg_str_from(past)};
+    int64_t expiry = find(directory, past)->expires_at;
+    assert_int_equal(tg_auth_check(directory, &credentials, TG_SCOPE_READ, expiry - 1, &found),
+                     TG_AUTH_OK);
+    assert_int_equal(tg_auth_check(directory, &credentials, TG_SCOPE_READ, expiry, &found),
+                     TG_AUTH_INVALID);
+    tg_directory_release(directory, buckets);
+}
+
+static void a_revoked_key_is_left_out_and_a_disabled_tenants_refused(void **state)
+{
+    (void)state;
+    char revoked[TG_KEY_LEN + 1], disabled[TG_KEY_LEN + 1];
+    control_sql(&control, "insert into control.tenants (id) values ('gone')");
+    control_key(&control, "acme", "read", "null", revoked);
+    control_key(&control, "gone", "read", "null", disabled);
+    tg_directory_t *before = load();
+    assert_int_equal(check(before, revoked, TG_SCOPE_READ), TG_AUTH_OK);
+    assert_int_equal(check(before, disabled, TG_SCOPE_READ), TG_AUTH_OK);
+
+    control_sql(&control,
+                "update control.api_keys set revoked_at = now() where id = '%.12s';"
+                " update control.tenants set disabled_at = now() where id = 'gone'",
+                revoked + 3);
+    tg_directory_t *after = load();
+    assert_null(find(after, revoked));
+    assert_int_equal(check(after, revoked, TG_SCOPE_READ), TG_AUTH_INVALID);
+    assert_true(find(after, disabled)->tenant->disabled);
+    assert_int_equal(check(after, disabled, TG_SCOPE_READ), TG_AUTH_INVALID);
+    assert_int_equal(check(before, revoked, TG_SCOPE_READ), TG_AUTH_OK); /* the old one stands */
+    tg_directory_release(before, buckets);
+    tg_directory_release(after, buckets);
+}
+
+static void an_empty_bucket_stays_empty_over_a_reload(void **state)
+{
+    (void)state;
+    char key[TG_KEY_LEN + 1];
+    control_sql(&control, "insert into control.plans values ('one', 1, 1);"
+                          " insert into control.tenants (id, plan) values ('slow', 'one')");
+    control_key(&control, "slow", "read", "null", key);
+    tg_directory_t *first = load();
+    const tg_tenant_t *tenant = find(first, key)->tenant;
+    tg_bucket_t *bucket = &tenant->buckets[TG_CLASS_READ];
+    assert_true(tg_bucket_take(bucket, &tenant->rate, SECOND, 1).admitted);
+    assert_false(tg_bucket_take(bucket, &tenant->rate, SECOND, 1).admitted);
+    tg_directory_release(first, buckets);
+
+    tg_directory_t *second = load();
+    tenant = find(second, key)->tenant;
+    assert_ptr_equal(&tenant->buckets[TG_CLASS_READ], bucket);
+    assert_false(tg_bucket_take(bucket, &tenant->rate, SECOND, 1).admitted);
+    assert_true(
+        tg_bucket_take(&tenant->buckets[TG_CLASS_INGEST], &tenant->rate, SECOND, 1).admitted);
+    tg_directory_release(second, buckets);
+}
+
+static void a_snapshot_is_refused_when_either_query_fails(void **state)
+{
+    (void)state;
+    static const char *const tables[] = {"control.tenants", "control.api_keys"};
+    for (size_t i = 0; i < TG_ARRAY_LEN(tables); i++) {
+        tg_error_t error = {.status = TG_OK};
+        control_sql(&control, "revoke select on %s from tidegate_gateway", tables[i]);
+        assert_null(try_load(&error));
+        assert_non_null(strstr(error.text, "permission denied"));
+        control_sql(&control, "grant select on %s to tidegate_gateway", tables[i]);
+        tg_directory_release(load(), buckets);
+    }
+    tg_directory_release(NULL, buckets);
+}
+
+static void scopes_have_the_names_of_the_control_tables(void **state)
+{
+    (void)state;
+    assert_string_equal(tg_scope_name(TG_SCOPE_INGEST), "ingest");
+    assert_string_equal(tg_scope_name(TG_SCOPE_ADMIN), "admin");
+    assert_string_equal(tg_scope_name((tg_scope_t)(TG_SCOPE_READ | TG_SCOPE_MANAGE)), "");
+}
+
+static int start(void **state)
+{
+    (void)state;
+    if (control_create(&control) != 0)
+        return -1;
+    pg = PQconnectdb(control.dsn);
+    buckets = tg_bucket_table_create();
+    return PQstatus(pg) == CONNECTION_OK && buckets != NULL ? 0 : -1;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    PQfinish(pg);
+    tg_bucket_table_destroy(buckets);
+    return control_destroy(&control);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_snapshot_holds_tenants_with_plans_and_keys_with_scopes),
+        cmocka_unit_test(a_key_is_valid_for_its_scopes_and_with_its_secret_only),
+        cmocka_unit_test(keys_expire_at_their_time),
+        cmocka_unit_test(a_revoked_key_is_left_out_and_a_disabled_tenants_refused),
+        cmocka_unit_test(an_empty_bucket_stays_empty_over_a_reload),
+        cmocka_unit_test(a_snapshot_is_refused_when_either_query_fails),
+        cmocka_unit_test(scopes_have_the_names_of_the_control_tables),
+    };
+    return cmocka_run_group_tests(tests, start, stop);
+}
