@@ -89,6 +89,20 @@ def test_the_same_id_at_another_time_or_of_another_tenant_is_another_event(tenan
     tenant.check_folds()
 
 
+def test_of_contradicting_events_with_one_identity_one_counts(tenant, topics, store):
+    """In one batch, in several, over several partitions: whichever row is kept, the aggregates are of it."""
+    at = events.rfc3339(events.now())
+    batch = [("activity", {"event_id": f"e-{number % 20}", "user_id": "u", "event_type": "click", "ts": at,
+                           "page": f"/{number % 7}", "amount": number}) for number in range(400)]
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        for answer in pool.map(lambda part: Api(tenant.stack.url, tenant.key).batch(part),
+                               [batch[start::8] for start in range(8)]):
+            assert answer.status_code == 202
+    store.wait_drained(topics)
+    assert len(tenant.events()) == 20
+    tenant.check_folds()
+
+
 def test_a_topic_read_again_changes_nothing(stack, store, tenant, topics, seed):
     with Load(tenant, seed, pause=0) as load:
         until(lambda: len(load.acknowledged) >= 500, 20, "500 events")
