@@ -113,6 +113,7 @@ static void build_stream_latest(const tg_http_req_t *req, const endpoint_t *endp
 static void build_top(const tg_http_req_t *req, const endpoint_t *endpoint, tg_plan_t *plan)
 {
     size_t by = (size_t)tg_http_param(req, TOP_BY)->number;
+    assert(by < TG_ARRAY_LEN(tg_sql_top));
     plan->shape = &endpoint->shapes[by];
     plan->from = tg_time_floor(plan->to, TG_US_PER_MINUTE) -
                  (tg_http_param(req, TOP_MINUTES)->number - 1) * TG_US_PER_MINUTE;
@@ -135,6 +136,7 @@ static const endpoint_t endpoints[] = {
 
 tg_http_route_t *tg_endpoints_routes(tg_http_handler_fn handler, size_t *out_count)
 {
+    assert(handler != NULL && out_count != NULL);
     tg_http_route_t *routes = calloc(TG_ARRAY_LEN(endpoints), sizeof(*routes));
     if (routes == NULL)
         return NULL;
@@ -153,31 +155,36 @@ tg_http_route_t *tg_endpoints_routes(tg_http_handler_fn handler, size_t *out_cou
     return routes;
 }
 
-/* name|param=value|… of the parameters that are present, each value with its length, so that no
- * value can imitate another key. */
-static bool build_key(const tg_http_req_t *req, const endpoint_t *endpoint, tg_plan_t *plan)
+#define KEY_NUMBER_MAX 32 /* bytes that a parameter takes besides its text */
+
+/* name|param=value|… of the parameters that are present. A text comes with its length, so that no
+ * value can imitate another key; all else by what it means, so that every spelling of a time or a
+ * number is one key. */
+static void build_key(const tg_http_req_t *req, const endpoint_t *endpoint, tg_plan_t *plan)
 {
+    _Static_assert(TG_PLAN_KEY_MAX >= 64 + TG_PLAN_PARAMS_MAX * (NAME_MAX_LEN + KEY_NUMBER_MAX),
+                   "every key fits");
+    assert(endpoint->param_count <= TG_PLAN_PARAMS_MAX);
     size_t at = (size_t)snprintf(plan->key, sizeof(plan->key), "%s", plan->shape->name);
     for (unsigned i = 0; i < endpoint->param_count; i++) {
         const tg_param_value_t *value = tg_http_param(req, i);
         if (!value->present)
             continue;
-        int n = value->text.ptr != NULL
+        int n = endpoint->params[i].type == TG_PARAM_STR
                     ? snprintf(plan->key + at, sizeof(plan->key) - at, "|%u=%zu:" TG_STR_FMT, i,
                                value->text.len, TG_STR_ARG(value->text))
                     : snprintf(plan->key + at, sizeof(plan->key) - at, "|%u=%lld", i,
                                (long long)value->number);
-        if (n < 0 || (size_t)n >= sizeof(plan->key) - at)
-            return false;
+        assert(n > 0 && (size_t)n < sizeof(plan->key) - at);
         at += (size_t)n;
     }
     plan->key_len = at;
-    return true;
 }
 
 tg_status_t tg_endpoints_plan(const tg_http_req_t *req, int64_t now, tg_plan_t **out_plan,
                               const char **out_field, tg_error_t *error)
 {
+    assert(out_plan != NULL && out_field != NULL);
     const endpoint_t *endpoint = tg_http_matched(req)->user;
     tg_plan_t *plan = calloc(1, sizeof(*plan));
     if (plan == NULL)
@@ -185,15 +192,13 @@ tg_status_t tg_endpoints_plan(const tg_http_req_t *req, int64_t now, tg_plan_t *
     plan->now = now;
     plan->to = now;
     endpoint->build(req, endpoint, plan);
+    assert(plan->shape != NULL);
     if (plan->from >= plan->to) {
         free(plan);
         *out_field = "from";
         return tg_error_set(error, TG_INVALID, "from must be before to (to is now when not given)");
     }
-    if (!build_key(req, endpoint, plan)) {
-        free(plan);
-        return tg_error_set(error, TG_NOMEM, "the parameters are too long");
-    }
+    build_key(req, endpoint, plan);
     *out_plan = plan;
     return TG_OK;
 }

@@ -43,7 +43,8 @@ static void start_query(struct flight *flight);
 
 tg_flights_t *tg_flights_create(const tg_flights_config_t *config)
 {
-    assert(config->pool != NULL);
+    assert(config->loop != NULL && config->pool != NULL);
+    assert(config->redis != NULL);
     tg_flights_t *flights = calloc(1, sizeof(*flights));
     if (flights == NULL)
         return NULL;
@@ -58,6 +59,7 @@ tg_flights_t *tg_flights_create(const tg_flights_config_t *config)
 
 static void flight_free(struct flight *flight)
 {
+    assert(flight->waiters == NULL); /* each has been answered, or has gone */
     tg_redis_call_cancel(flight->redis_call);
     tg_pg_call_cancel(flight->pg_call);
     (void)tg_table_remove(flight->flights->by_key, tg_buf_view(&flight->key));
@@ -73,8 +75,9 @@ void tg_flights_destroy(tg_flights_t *flights)
     if (flights == NULL)
         return;
     size_t cursor = 0;
+    tg_str_t key;
     void *value = NULL;
-    while (tg_table_next(flights->by_key, &cursor, NULL, &value)) {
+    while (tg_table_next(flights->by_key, &cursor, &key, &value)) {
         flight_free(value);
         cursor = 0; /* the table has changed */
     }
@@ -84,6 +87,7 @@ void tg_flights_destroy(tg_flights_t *flights)
 
 static void waiter_detach(struct waiter *waiter)
 {
+    assert(*waiter->link == waiter);
     *waiter->link = waiter->next;
     if (waiter->next != NULL)
         waiter->next->link = waiter->link;
@@ -118,7 +122,7 @@ static void answer_one(tg_flights_t *flights, tg_http_req_t *req, tg_str_t tag, 
 {
     tg_http_add_header(req, "etag", tag);
     tg_http_add_header(req, "cache-control", TG_STR("private, max-age=0, must-revalidate"));
-    if (tg_str_eq(tg_http_header(req, "if-none-match"), tag)) {
+    if (tg_render_matches(tg_http_header(req, "if-none-match"), tag)) {
         tg_metric_add(flights->config.shard, Q_NOT_MODIFIED, 0, 1);
         tg_http_reply(req, 304, NULL, TG_STR(""));
         return;
@@ -233,6 +237,7 @@ static const char newest_sql[] =
 
 static void start_query(struct flight *flight)
 {
+    assert(flight->redis_call == NULL && flight->pg_call == NULL);
     const tg_plan_t *plan = flight->plan;
     char since[TG_TIME_TEXT_MAX], until[TG_TIME_TEXT_MAX];
     size_t since_len = tg_time_format(plan->now - TG_US_PER_DAY, since);
@@ -278,6 +283,7 @@ static void on_cached(void *arg, tg_status_t status, const redisReply *reply)
 static void start(struct flight *flight)
 {
     const tg_flights_config_t *config = &flight->flights->config;
+    assert(flight->step == FLIGHT_CACHE);
     const tg_str_t argv[] = {TG_STR("GET"), tg_buf_view(&flight->key)};
     flight->redis_call = tg_redis_command(config->redis, argv, TG_ARRAY_LEN(argv),
                                           config->redis_timeout_ms, on_cached, flight);
@@ -328,6 +334,7 @@ static struct flight *find(tg_flights_t *flights, tg_str_t tenant, tg_plan_t *pl
 
 void tg_flights_answer(tg_flights_t *flights, tg_http_req_t *req, tg_plan_t *plan)
 {
+    assert(plan != NULL && plan->key_len > 0);
     tg_str_t tenant = tg_http_tenant(req);
     assert(tenant.len > 0);
     struct flight *flight = find(flights, tenant, plan);

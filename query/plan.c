@@ -30,6 +30,7 @@ void tg_plan_number(tg_plan_t *plan, int64_t number)
 void tg_plan_text(tg_plan_t *plan, const tg_param_value_t *value)
 {
     char *text = next_param(plan);
+    assert(value != NULL);
     if (!value->present) {
         plan->params[plan->param_count - 1].null = true;
         return;
@@ -41,5 +42,6 @@ void tg_plan_text(tg_plan_t *plan, const tg_param_value_t *value)
 
 uint64_t tg_plan_ttl_ms(const tg_plan_t *plan)
 {
+    assert(plan->now > 0);
     return plan->to > plan->now - TG_US_PER_HOUR ? NEAR_TTL_MS : FAR_TTL_MS;
 }

@@ -46,6 +46,7 @@ static void append_cell(tg_buf_t *out, tg_column_type_t type, tg_str_t cell)
 static void append_item(tg_buf_t *out, const tg_shape_t *shape, const PGresult *rows, int row)
 {
     tg_buf_byte(out, '{');
+    assert(row < PQntuples(rows));
     for (size_t i = 0; i < shape->column_count; i++) {
         if (i > 0)
             tg_buf_byte(out, ',');
@@ -99,6 +100,7 @@ static tg_str_t items_of(const tg_buf_t *out, size_t from)
 void tg_render_entry(const tg_plan_t *plan, const PGresult *rows, const PGresult *newest,
                      tg_buf_t *out)
 {
+    assert(plan->shape != NULL);
     size_t start = out->len;
     char *tag = tg_buf_reserve(out, TG_RENDER_TAG_LEN);
     if (tag == NULL)
@@ -118,10 +120,21 @@ void tg_render_entry(const tg_plan_t *plan, const PGresult *rows, const PGresult
     tg_buf_str(out, TG_STR("," ENTRY_END));
 }
 
+static bool is_tag(const char text[TG_RENDER_TAG_LEN])
+{
+    for (size_t i = 3; i < TG_RENDER_TAG_LEN - 1; i++) {
+        if ((text[i] < '0' || text[i] > '9') && (text[i] < 'a' || text[i] > 'f'))
+            return false;
+    }
+    return memcmp(text, "W/\"", 3) == 0 && text[TG_RENDER_TAG_LEN - 1] == '"';
+}
+
 bool tg_render_split(tg_str_t entry, tg_str_t *out_tag, tg_str_t *out_body)
 {
+    assert(out_tag != NULL && out_body != NULL);
     const size_t end = sizeof(ENTRY_END) - 1;
-    if (entry.len < TG_RENDER_TAG_LEN + end || memcmp(entry.ptr, "W/\"", 3) != 0 ||
+    if (entry.len < TG_RENDER_TAG_LEN + 1 + end || !is_tag(entry.ptr) ||
+        entry.ptr[TG_RENDER_TAG_LEN] != '{' ||
         memcmp(entry.ptr + entry.len - end, ENTRY_END, end) != 0)
         return false;
     *out_tag = (tg_str_t){entry.ptr, TG_RENDER_TAG_LEN};
@@ -129,8 +142,42 @@ bool tg_render_split(tg_str_t entry, tg_str_t *out_tag, tg_str_t *out_body)
     return true;
 }
 
+/* The quoted part of the next tag in a list, and *at behind it; empty at the end or where the list
+ * is malformed. */
+static tg_str_t next_opaque(tg_str_t list, size_t *at)
+{
+    while (*at < list.len && strchr(" \t,", list.ptr[*at]) != NULL)
+        (*at)++;
+    if (list.len - *at >= 2 && memcmp(list.ptr + *at, "W/", 2) == 0)
+        *at += 2;
+    if (*at >= list.len || list.ptr[*at] != '"')
+        return (tg_str_t){NULL, 0};
+    const char *start = list.ptr + *at;
+    const char *quote = memchr(start + 1, '"', list.len - *at - 1);
+    if (quote == NULL)
+        return (tg_str_t){NULL, 0};
+    size_t len = (size_t)(quote - start) + 1;
+    *at += len;
+    return (tg_str_t){start, len};
+}
+
+bool tg_render_matches(tg_str_t if_none_match, tg_str_t tag)
+{
+    assert(tag.len == TG_RENDER_TAG_LEN);
+    const tg_str_t opaque = {tag.ptr + 2, tag.len - 2};
+    if (tg_str_eq(if_none_match, TG_STR("*")))
+        return true;
+    size_t at = 0;
+    for (tg_str_t one; (one = next_opaque(if_none_match, &at)).len > 0;) {
+        if (tg_str_eq(one, opaque))
+            return true;
+    }
+    return false;
+}
+
 void tg_render_body(tg_str_t body, bool cached, tg_buf_t *out)
 {
+    assert(body.len > 0);
     tg_buf_str(out, body);
     tg_buf_str(out, cached ? TG_STR("true}}") : TG_STR("false}}"));
 }

@@ -21,8 +21,12 @@
 void tg_render_entry(const tg_plan_t *plan, const PGresult *rows, const PGresult *newest,
                      tg_buf_t *out);
 
-/* Splits an entry; false when it is none. Views into `entry`. */
+/* Splits an entry; false when it is none. Views into `entry`. The tag is safe to be a header's
+ * value whatever the cache held. */
 bool tg_render_split(tg_str_t entry, tg_str_t *out_tag, tg_str_t *out_body);
+
+/* Whether an If-None-Match field holds `*` or the tag, by weak comparison (RFC 9110, 13.1.2). */
+bool tg_render_matches(tg_str_t if_none_match, tg_str_t tag);
 
 /* Appends the whole JSON body of an entry's body part. */
 void tg_render_body(tg_str_t body, bool cached, tg_buf_t *out);

@@ -98,12 +98,49 @@ static void the_tag_follows_the_items_and_not_the_clock(void **state)
 static void bytes_that_are_no_entry_are_a_miss(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"", "W/\"", "hello", "W/\"0123456789abcdef\"{}",
-                                      "X/\"0123456789abcdef\"{\"cached\":"};
+    static const char *const bad[] = {"",
+                                      "W/\"",
+                                      "hello",
+                                      "W/\"0123456789abcdef\"{}",
+                                      "X/\"0123456789abcdef\"{\"cached\":",
+                                      "W/\"0123456789abcde\r\"{\"cached\":",
+                                      "W/\"0123456789abcdef\n{\"cached\":",
+                                      "W/\"0123456789abcdeF\"{\"cached\":",
+                                      "W/\"0123456789abcdef\"\"cached\":"};
     tg_str_t tag, body;
 
     for (size_t i = 0; i < TG_ARRAY_LEN(bad); i++)
         assert_false(tg_render_split(tg_str_from(bad[i]), &tag, &body));
+}
+
+static void a_tag_matches_in_a_list_weak_or_strong_and_never_in_part(void **state)
+{
+    (void)state;
+    static const tg_str_t tag = {"W/\"0123456789abcdef\"", TG_RENDER_TAG_LEN};
+    static const char *const good[] = {
+        "*",
+        "W/\"0123456789abcdef\"",
+        "\"0123456789abcdef\"",
+        "\"x\", W/\"0123456789abcdef\"",
+        "\"a,b\" ,\t,W/\"y\",\"0123456789abcdef\", \"z\"",
+    };
+    static const char *const bad[] = {
+        "",
+        ",",
+        "W/",
+        "0123456789abcdef",
+        "\"0123456789abcdef",
+        "\"0123456789abcde\"",
+        "\"x\" junk \"0123456789abcdef\"",
+        "\"x, W/\"0123456789abcdef\"",
+        "w/\"0123456789abcdef\"",
+        "**",
+    };
+    for (size_t i = 0; i < TG_ARRAY_LEN(good); i++)
+        assert_true(tg_render_matches(tg_str_from(good[i]), tag));
+    for (size_t i = 0; i < TG_ARRAY_LEN(bad); i++)
+        assert_false(tg_render_matches(tg_str_from(bad[i]), tag));
+    assert_false(tg_render_matches((tg_str_t){NULL, 0}, tag));
 }
 
 static void only_ranges_that_touch_the_last_hour_are_short_lived(void **state)
@@ -124,6 +161,7 @@ int main(void)
         cmocka_unit_test(null_cells_and_no_rows_are_written_as_such),
         cmocka_unit_test(the_tag_follows_the_items_and_not_the_clock),
         cmocka_unit_test(bytes_that_are_no_entry_are_a_miss),
+        cmocka_unit_test(a_tag_matches_in_a_list_weak_or_strong_and_never_in_part),
         cmocka_unit_test(only_ranges_that_touch_the_last_hour_are_short_lived),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -171,7 +171,10 @@ struct test_upstream {
     uint16_t port;
     pthread_t thread;
     _Atomic unsigned requests, connections;
-    char last[65536];
+    char incoming[65536]; /* the thread's own */
+    pthread_mutex_t mutex;
+    char last[65536]; /* guarded by the mutex */
+    char copy[65536]; /* the test's own */
 };
 
 /* Reads one request; false when the peer has closed. */
@@ -179,18 +182,22 @@ static bool read_request(test_upstream_t *upstream, int fd)
 {
     size_t len = 0, want = SIZE_MAX;
     while (len < want) {
-        ssize_t n = recv(fd, upstream->last + len, want == SIZE_MAX ? 1 : want - len, 0);
+        ssize_t n = recv(fd, upstream->incoming + len, want == SIZE_MAX ? 1 : want - len, 0);
         if (n <= 0)
             return false;
         len += (size_t)n;
-        upstream->last[len] = '\0';
-        if (want == SIZE_MAX && len >= 4 && memcmp(upstream->last + len - 4, "\r\n\r\n", 4) == 0) {
-            const char *length = strcasestr(upstream->last, "content-length: ");
+        upstream->incoming[len] = '\0';
+        if (want == SIZE_MAX && len >= 4 &&
+            memcmp(upstream->incoming + len - 4, "\r\n\r\n", 4) == 0) {
+            const char *length = strcasestr(upstream->incoming, "content-length: ");
             want = len + (length == NULL ? 0 : strtoul(length + 16, NULL, 10));
         }
-        if (len >= sizeof(upstream->last) - 1)
+        if (len >= sizeof(upstream->incoming) - 1)
             abort();
     }
+    pthread_mutex_lock(&upstream->mutex);
+    memcpy(upstream->last, upstream->incoming, len + 1);
+    pthread_mutex_unlock(&upstream->mutex);
     atomic_fetch_add(&upstream->requests, 1);
     return true;
 }
@@ -233,6 +240,7 @@ test_upstream_t *test_upstream_start(const char *const *script)
     test_upstream_t *upstream = calloc(1, sizeof(*upstream));
     assert_non_null(upstream);
     upstream->script = script;
+    pthread_mutex_init(&upstream->mutex, NULL);
     upstream->listen_fd = listen_free(&upstream->port);
     assert_int_equal(pthread_create(&upstream->thread, NULL, upstream_main, upstream), 0);
     return upstream;
@@ -253,9 +261,12 @@ unsigned test_upstream_connections(const test_upstream_t *upstream)
     return atomic_load(&upstream->connections);
 }
 
-const char *test_upstream_last(const test_upstream_t *upstream)
+const char *test_upstream_last(test_upstream_t *upstream)
 {
-    return upstream->last;
+    pthread_mutex_lock(&upstream->mutex);
+    memcpy(upstream->copy, upstream->last, sizeof(upstream->copy));
+    pthread_mutex_unlock(&upstream->mutex);
+    return upstream->copy;
 }
 
 void test_upstream_stop(test_upstream_t *upstream)
@@ -263,5 +274,6 @@ void test_upstream_stop(test_upstream_t *upstream)
     (void)shutdown(upstream->listen_fd, SHUT_RDWR);
     pthread_join(upstream->thread, NULL);
     close(upstream->listen_fd);
+    pthread_mutex_destroy(&upstream->mutex);
     free(upstream);
 }

@@ -47,8 +47,8 @@ test_upstream_t *test_upstream_start(const char *const *script);
 uint16_t test_upstream_port(const test_upstream_t *upstream);
 unsigned test_upstream_requests(const test_upstream_t *upstream);
 unsigned test_upstream_connections(const test_upstream_t *upstream);
-/* What came with the last request. */
-const char *test_upstream_last(const test_upstream_t *upstream);
+/* What came with the last request, until the next call. */
+const char *test_upstream_last(test_upstream_t *upstream);
 void test_upstream_stop(test_upstream_t *upstream);
 
 /* A port on which nobody listens. */
