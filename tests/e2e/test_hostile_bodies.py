@@ -64,8 +64,7 @@ def test_malformed_json_is_400(tenant, body):
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "-1e400", "9" * 400])
 def test_numbers_that_are_none_are_refused_by_field(tenant, number):
     error = error_of(tenant.api.post("order", text(amount=number)))
-    assert error.status in (400, 422)
-    assert "amount" in (error.field or "") + error.message
+    assert (error.status, error.field) in ((400, "amount"), (422, "amount")), error
 
 
 @pytest.mark.parametrize("field,value", [
