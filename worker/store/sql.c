@@ -19,7 +19,8 @@
     "kind, entity, user_id, value, payload) "                                                      \
     "SELECT t, y, i, o, r, $11, k, e, u, v, p::jsonb "                                             \
     "FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) AS q(t, y, i, o, r, k, e, u, v, p) "     \
-    "ON CONFLICT DO NOTHING RETURNING tenant_id, type, event_id, occurred_at"
+    "ON CONFLICT DO NOTHING"
+#define EVENTS_KEYS EVENTS " RETURNING tenant_id, type, event_id, occurred_at"
 
 #define MINUTES                                                                                    \
     "INSERT INTO data.metric_minute AS m (tenant_id, type, bucket, kind, entity, count, "          \
@@ -112,6 +113,7 @@ const tg_statement_t tg_sql_statements[TG_SQL_COUNT] = {
     [TG_SQL_KEEP_TIMES] = {"keep_times", KEEP_TIMES, 4, {TA, TA, UA, ZA}},
     [TG_SQL_READ_TIMES] = {"read_times", READ_TIMES, 3, {TA, TA, UA}},
     [TG_SQL_EVENTS] = {"events", EVENTS, 11, {TA, TA, UA, ZA, ZA, TA, TA, TA, FA, TA, TG_PG_TIMESTAMPTZ}},
+    [TG_SQL_EVENTS_KEYS] = {"events_keys", EVENTS_KEYS, 11, {TA, TA, UA, ZA, ZA, TA, TA, TA, FA, TA, TG_PG_TIMESTAMPTZ}},
     [TG_SQL_MINUTES] = {"minutes", MINUTES, 10, {TA, TA, ZA, TA, TA, IA, IA, TA, FA, FA}},
     [TG_SQL_STATES] = {"states", STATES, 5, {TA, TA, TA, TA, IA}},
     [TG_SQL_HOURS] = {"hours", "INSERT INTO data.touched_hours (tenant_id, hour) SELECT * FROM unnest($1, $2)",

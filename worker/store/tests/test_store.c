@@ -53,7 +53,9 @@ static int clean(void **state)
     tg_test_db_exec(&db, "INSERT INTO data.consumer_offsets (topic, partition, epoch) "
                          "VALUES ('a', 0, 7), ('b', 1, 3)");
     bool fresh = false;
-    return tg_conn_connect(conn, &fresh) == TG_OK ? 0 : -1;
+    tg_store_destroy(store); /* one that has met duplicates goes another way */
+    store = tg_store_create(conn, ROWS_MAX);
+    return store != NULL && tg_conn_connect(conn, &fresh) == TG_OK ? 0 : -1;
 }
 
 /* Writes `count` rows as partition a/0 of epoch 7 up to `next`. */
@@ -117,6 +119,25 @@ static void a_repeated_batch_changes_nothing(void **state)
     assert_string_equal(
         tg_test_db_text(&db, "SELECT concat_ws(' ', count, sum) FROM data.metric_minute"),
         "10 12.5");
+}
+
+static void a_duplicate_among_new_rows_counts_once(void **state)
+{
+    (void)state;
+    tg_store_result_t result;
+    /* Batches of 10, each beginning with the last row of the one before. */
+    for (unsigned batch = 0; batch < 5; batch++) {
+        tg_row_t rows[10];
+        for (unsigned i = 0; i < 10; i++)
+            rows[i] = tg_test_row_value("acme", "order", "USD", "web", batch * 9 + i, now_us, 0.1);
+        assert_int_equal(write_rows(rows, 10, batch + 1, &result), TG_OK);
+        assert_int_equal(result.stored, batch == 0 ? 10 : 9);
+        assert_int_equal(result.duplicates, batch == 0 ? 0 : 1);
+    }
+    assert_int_equal(tg_test_db_int(&db, "SELECT count(*) FROM data.events"), 46);
+    assert_string_equal(
+        tg_test_db_text(&db, "SELECT concat_ws(' ', count, sum) FROM data.metric_minute"),
+        "46 4.6");
 }
 
 static void a_fenced_owner_writes_nothing(void **state)
@@ -303,6 +324,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_batch_appears_in_rows_minutes_hours_and_offsets, clean),
         cmocka_unit_test_setup(a_repeated_batch_changes_nothing, clean),
+        cmocka_unit_test_setup(a_duplicate_among_new_rows_counts_once, clean),
         cmocka_unit_test_setup(a_fenced_owner_writes_nothing, clean),
         cmocka_unit_test_setup(one_fenced_partition_among_several_is_named, clean),
         cmocka_unit_test_setup(the_first_own_time_of_an_id_is_kept, clean),
