@@ -20,10 +20,10 @@
 #include "common/kafka/conf.h"
 #include "loadtest/sample.h"
 
-#define POOL_MAX      200000
-#define RECORD_BYTES  ((size_t)256) /* value and key of a sample order fit */
-#define SCHEMA_MAX    65536
-#define FLUSH_MS      30000
+#define POOL_MAX     200000
+#define RECORD_BYTES ((size_t)256) /* value and key of a sample order fit */
+#define SCHEMA_MAX   65536
+#define FLUSH_MS     30000
 
 struct settings {
     char *brokers, *topic, *schema, *tenant;

@@ -1,9 +1,9 @@
 /* Avro 1.11 schemas: JSON text to an immutable tree of types, checked as it is built.
  *
- * Why our own: a schema is text from outside that later steers a codec. libavro accepts what crashes or
- * stalls its reader (negative sizes, records that contain themselves, endless nesting), and drops
- * aliases, defaults and logical types. Here whatever is in the tree is usable as it stands:
- * names are resolved, defaults are encoded, and each bound below holds.
+ * Why our own: a schema is text from outside that later steers a codec. libavro accepts what
+ * crashes or stalls its reader (negative sizes, records that contain themselves, endless nesting),
+ * and drops aliases, defaults and logical types. Here whatever is in the tree is usable as it
+ * stands: names are resolved, defaults are encoded, and each bound below holds.
  *
  * Custom attributes stay reachable through the JSON object that each type and field keeps.
  *
@@ -21,21 +21,41 @@
 #define TG_AVRO_BRANCHES_MAX      256   /* of one union */
 #define TG_AVRO_NAME_MAX          512   /* bytes of a full name, field name or symbol */
 #define TG_AVRO_FIXED_MAX         ((int64_t)1 << 20)
-#define TG_AVRO_PRECISION_MAX     1000               /* digits of a decimal; beyond, it is plain bytes */
+#define TG_AVRO_PRECISION_MAX     1000 /* digits of a decimal; beyond, it is plain bytes */
 #define TG_AVRO_DEFAULT_BYTES_MAX ((size_t)64 << 10) /* one default, encoded */
 
 typedef enum tg_avro_kind {
-    TG_AVRO_NULL, TG_AVRO_BOOLEAN, TG_AVRO_INT, TG_AVRO_LONG, TG_AVRO_FLOAT, TG_AVRO_DOUBLE,
-    TG_AVRO_BYTES, TG_AVRO_STRING,
-    TG_AVRO_RECORD, TG_AVRO_ENUM, TG_AVRO_FIXED, TG_AVRO_ARRAY, TG_AVRO_MAP, TG_AVRO_UNION,
+    TG_AVRO_NULL,
+    TG_AVRO_BOOLEAN,
+    TG_AVRO_INT,
+    TG_AVRO_LONG,
+    TG_AVRO_FLOAT,
+    TG_AVRO_DOUBLE,
+    TG_AVRO_BYTES,
+    TG_AVRO_STRING,
+    TG_AVRO_RECORD,
+    TG_AVRO_ENUM,
+    TG_AVRO_FIXED,
+    TG_AVRO_ARRAY,
+    TG_AVRO_MAP,
+    TG_AVRO_UNION,
     TG_AVRO_KINDS,
 } tg_avro_kind_t;
 
 /* A logical type that does not fit its underlying type is ignored, as the specification demands. */
 typedef enum tg_avro_logical {
-    TG_AVRO_PLAIN, TG_AVRO_DECIMAL, TG_AVRO_UUID, TG_AVRO_DATE, TG_AVRO_TIME_MILLIS,
-    TG_AVRO_TIME_MICROS, TG_AVRO_TIMESTAMP_MILLIS, TG_AVRO_TIMESTAMP_MICROS,
-    TG_AVRO_TIMESTAMP_NANOS, TG_AVRO_LOCAL_MILLIS, TG_AVRO_LOCAL_MICROS, TG_AVRO_LOCAL_NANOS,
+    TG_AVRO_PLAIN,
+    TG_AVRO_DECIMAL,
+    TG_AVRO_UUID,
+    TG_AVRO_DATE,
+    TG_AVRO_TIME_MILLIS,
+    TG_AVRO_TIME_MICROS,
+    TG_AVRO_TIMESTAMP_MILLIS,
+    TG_AVRO_TIMESTAMP_MICROS,
+    TG_AVRO_TIMESTAMP_NANOS,
+    TG_AVRO_LOCAL_MILLIS,
+    TG_AVRO_LOCAL_MICROS,
+    TG_AVRO_LOCAL_NANOS,
     TG_AVRO_LOGICALS,
 } tg_avro_logical_t;
 
@@ -50,27 +70,27 @@ typedef struct tg_avro_field {
     const tg_str_t *aliases;
     uint32_t alias_count;
     bool has_default;
-    tg_str_t default_bytes;          /* the default, Avro-encoded */
-    const struct json_t *json;       /* the field's object, for custom attributes */
+    tg_str_t default_bytes;    /* the default, Avro-encoded */
+    const struct json_t *json; /* the field's object, for custom attributes */
 } tg_avro_field_t;
 
 struct tg_avro_type {
     tg_avro_kind_t kind;
     tg_avro_logical_t logical;
-    bool finite;          /* records: some value of it has an end; always true after the parse */
-    bool may_be_empty;    /* some value of it encodes to no bytes */
-    uint32_t size;        /* fixed: bytes */
-    uint32_t precision;   /* decimal */
-    uint32_t scale;       /* decimal */
-    uint32_t count;       /* fields, symbols or branches */
-    int32_t default_symbol;           /* enum; -1 if none */
-    int32_t nullable_branch;          /* union of null and one other type: that one; else -1 */
-    const tg_avro_field_t *fields;    /* record */
-    const tg_str_t *symbols;          /* enum */
-    const tg_avro_type_t **branches;  /* union */
-    const tg_avro_type_t *items;      /* array, map */
-    const uint32_t *by_name;          /* record, enum: indices sorted bytewise by name */
-    tg_str_t name;                    /* record, enum, fixed: the full name */
+    bool finite;             /* records: some value of it has an end; always true after the parse */
+    bool may_be_empty;       /* some value of it encodes to no bytes */
+    uint32_t size;           /* fixed: bytes */
+    uint32_t precision;      /* decimal */
+    uint32_t scale;          /* decimal */
+    uint32_t count;          /* fields, symbols or branches */
+    int32_t default_symbol;  /* enum; -1 if none */
+    int32_t nullable_branch; /* union of null and one other type: that one; else -1 */
+    const tg_avro_field_t *fields;   /* record */
+    const tg_str_t *symbols;         /* enum */
+    const tg_avro_type_t **branches; /* union */
+    const tg_avro_type_t *items;     /* array, map */
+    const uint32_t *by_name;         /* record, enum: indices sorted bytewise by name */
+    tg_str_t name;                   /* record, enum, fixed: the full name */
     tg_str_t doc;
     const tg_str_t *aliases; /* full names */
     uint32_t alias_count;

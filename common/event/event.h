@@ -1,8 +1,8 @@
 /* Event types: annotated Avro record schemas compiled to a plan, and the two directions an event
  * takes through it: JSON → Kafka record (ingestion) and Kafka record → store row (worker).
  *
- * The schema's roles drive all of it: validation, identity, partition key, storage and aggregation. There
- * is no code per event type here or anywhere. More: docs/event-types.md.
+ * The schema's roles drive all of it: validation, identity, partition key, storage and aggregation.
+ * There is no code per event type here or anywhere. More: docs/event-types.md.
  *
  * Threads: a compiled type is immutable and shared by reference count; a codec is scratch memory of
  * one thread. */
@@ -14,10 +14,10 @@
 #include "common/base/uuid.h"
 #include "common/json/json.h"
 
-#define TG_EVENT_TYPE_MAX   63  /* bytes of a type's name, [a-z][a-z0-9_]* */
-#define TG_EVENT_TENANT_MAX 63  /* bytes of a tenant id, [a-z0-9][a-z0-9-]* */
-#define TG_EVENT_TEXT_MAX   256 /* bytes of kind, entity, user */
-#define TG_EVENT_DEPTH_MAX  32  /* nesting of an event's JSON */
+#define TG_EVENT_TYPE_MAX   63                  /* bytes of a type's name, [a-z][a-z0-9_]* */
+#define TG_EVENT_TENANT_MAX 63                  /* bytes of a tenant id, [a-z0-9][a-z0-9-]* */
+#define TG_EVENT_TEXT_MAX   256                 /* bytes of kind, entity, user */
+#define TG_EVENT_DEPTH_MAX  32                  /* nesting of an event's JSON */
 #define TG_EVENT_BYTES_MAX  ((size_t)256 << 10) /* default limit of one event's JSON */
 
 typedef struct tg_event_type tg_event_type_t;
@@ -26,7 +26,8 @@ bool tg_event_type_name_ok(tg_str_t name);
 bool tg_event_tenant_ok(tg_str_t tenant);
 
 /* Compiles `schema` (JSON text of an Avro record with roles) as type `name`, whose records carry
- * `schema_id`. Returns an owned reference through out_type. The error names the path in the schema. */
+ * `schema_id`. Returns an owned reference through out_type. The error names the path in the schema.
+ */
 TG_NODISCARD tg_status_t tg_event_type_compile(tg_str_t name, tg_str_t schema, uint32_t schema_id,
                                                tg_event_type_t **out_type, tg_error_t *error);
 tg_event_type_t *tg_event_type_ref(tg_event_type_t *type);
@@ -55,10 +56,10 @@ typedef struct tg_event {
 
 /* Why an event was refused, for the client. */
 typedef struct tg_event_error {
-    const char *code;   /* invalid_json, invalid_event, missing_field, unknown_field, wrong_type,
-                           invalid_value, too_old, too_far_ahead, too_large */
-    char field[128];    /* dotted path; "" when it is the whole event */
-    char message[384];  /* expectation and what came */
+    const char *code;  /* invalid_json, invalid_event, missing_field, unknown_field, wrong_type,
+                          invalid_value, too_old, too_far_ahead, too_large */
+    char field[128];   /* dotted path; "" when it is the whole event */
+    char message[384]; /* expectation and what came */
 } tg_event_error_t;
 
 /* --- ingestion's direction --- */
@@ -82,9 +83,9 @@ void tg_event_codec_destroy(tg_event_codec_t *codec);
  * TG_INVALID nothing is appended and `error` is filled; `out_event` means something on TG_OK only.
  * TG_NOMEM when `out` or memory is at its limit. */
 TG_NODISCARD tg_status_t tg_event_encode(tg_event_codec_t *codec, const tg_event_type_t *type,
-                                         const tg_event_rules_t *rules,
-                                         const tg_json_node_t *nodes, size_t index, tg_buf_t *out,
-                                         tg_event_t *out_event, tg_event_error_t *error);
+                                         const tg_event_rules_t *rules, const tg_json_node_t *nodes,
+                                         size_t index, tg_buf_t *out, tg_event_t *out_event,
+                                         tg_event_error_t *error);
 
 /* Appends the record key: tenant/type/kind/entity. */
 void tg_event_key(const tg_event_t *event, tg_buf_t *out);
@@ -94,10 +95,11 @@ void tg_event_key(const tg_event_t *event, tg_buf_t *out);
 /* Schema id of a Kafka value; TG_INVALID when it is too short or the magic byte is not 0. */
 TG_NODISCARD tg_status_t tg_event_wire_schema_id(tg_str_t value, uint32_t *out_id);
 
-/* Decodes the body of `value` by the plan of the schema that wrote it into kind, entity, user, value
- * of `event` (whose other members the caller fills from the headers), and appends the payload (the
- * fields without a stored role, and the id's text where it was no UUID) as one JSON object to `out_payload`.
- * Never reads outside the bytes and allocates in proportion to them; TG_INVALID with a path and offset. */
+/* Decodes the body of `value` by the plan of the schema that wrote it into kind, entity, user,
+ * value of `event` (whose other members the caller fills from the headers), and appends the payload
+ * (the fields without a stored role, and the id's text where it was no UUID) as one JSON object to
+ * `out_payload`. Never reads outside the bytes and allocates in proportion to them; TG_INVALID with
+ * a path and offset. */
 TG_NODISCARD tg_status_t tg_event_decode(tg_event_codec_t *codec, const tg_event_type_t *type,
                                          tg_str_t value, tg_event_t *event, tg_buf_t *out_payload,
                                          tg_error_t *error);

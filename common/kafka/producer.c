@@ -129,10 +129,7 @@ static tg_status_t status_of(rd_kafka_resp_err_t err)
         return TG_TOO_LARGE;
     case RD_KAFKA_RESP_ERR__QUEUE_FULL:
         return TG_FULL;
-    case RD_KAFKA_RESP_ERR__PURGE_QUEUE:
-    case RD_KAFKA_RESP_ERR__PURGE_INFLIGHT:
-        return TG_CANCELLED;
-    default:
+    default: /* purged records too: librdkafka purges by itself when it goes FATAL */
         return TG_UNAVAILABLE;
     }
 }
