@@ -122,7 +122,7 @@ static void write_item(const tg_result_t *result, size_t index, const char *text
                       index, result->code, tg_result_failure_text(result->code));
         return;
     default:
-        assert(!"a result is pending");
+        assert(0 && "a result is pending");
     }
 }
 

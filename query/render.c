@@ -40,7 +40,7 @@ static void append_cell(tg_buf_t *out, tg_column_type_t type, tg_str_t cell)
         tg_buf_str(out, cell);
         return;
     }
-    assert(!"a column type without a writer");
+    assert(0 && "a column type without a writer");
 }
 
 static void append_item(tg_buf_t *out, const tg_shape_t *shape, const PGresult *rows, int row)
