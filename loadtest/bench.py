@@ -50,7 +50,7 @@ def measure(stack, wanted, soak):
     if "visible" in wanted:
         yield from visible.measure(stack)
     if "single" in wanted:
-        yield post.single(stack)
+        yield from post.single(stack)
         stack.settle()
     if soak > 0:
         yield memory.soak(stack, soak)

@@ -12,8 +12,8 @@ import threading
 import time
 import uuid
 
-from bench.result import Result
 from bench.procs import Others
+from bench.result import Result
 from bench.stack import BenchError, finish
 
 RATE = 1000
@@ -37,7 +37,7 @@ class _Reader(threading.Thread):
             connection = http.client.HTTPConnection(self._host, timeout=GIVE_UP)
             while time.monotonic() < self._until:
                 self.seconds.append(self._probe(connection))
-        except (OSError, http.client.HTTPException, ValueError, BenchError) as error:
+        except (OSError, http.client.HTTPException, ValueError, KeyError, BenchError) as error:
             self.failure = error
 
     def _ask(self, connection, method, path, body=None):
@@ -58,7 +58,7 @@ class _Reader(threading.Thread):
             limit = 100 + tries if self._fresh else 100
             text = self._ask(connection, "GET", f"/v1/metrics?minutes=5&stream_id={stream}&limit={limit}")
             seconds = time.monotonic() - start
-            if stream.encode() in text and json.loads(text).get("data", json.loads(text)):
+            if json.loads(text)["items"]:
                 return seconds
             if seconds > GIVE_UP:
                 raise BenchError(f"an event was not visible after {GIVE_UP} s")
