@@ -119,6 +119,7 @@ static tg_status_t read_tenant(tg_directory_t *directory, const PGresult *rows, 
 static tg_status_t load_tenants(tg_directory_t *directory, PGconn *connection,
                                 tg_bucket_table_t *buckets, tg_error_t *error)
 {
+    assert(directory->tenants == NULL);
     PGresult *rows =
         select_rows(connection,
                     "select t.id, t.disabled_at is not null, p.requests_per_second, p.burst"
@@ -180,6 +181,8 @@ static tg_status_t read_key(tg_directory_t *directory, const PGresult *rows, int
 
 static tg_status_t load_keys(tg_directory_t *directory, PGconn *connection, tg_error_t *error)
 {
+    assert(directory->tenants != NULL); /* keys point at them */
+    assert(directory->keys == NULL);
     PGresult *rows =
         select_rows(connection,
                     "select id, tenant_id, secret_sha256, array_to_string(scopes, ','),"

@@ -78,9 +78,11 @@ const tg_directory_t *tg_gateway_directory(tg_gateway_thread_t *thread)
 static void on_gauges(void *arg)
 {
     tg_gateway_thread_t *thread = arg;
+    assert(thread->loop != NULL);
     for (unsigned upstream = 0; upstream < TG_UP_COUNT; upstream++) {
         tg_http_instance_stats_t stats[INSTANCES_MAX];
         size_t count = tg_http_client_stats(thread->clients[upstream], stats, INSTANCES_MAX);
+        assert(count <= INSTANCES_MAX);
         int64_t open = 0, connections = 0, waiting = 0;
         for (size_t i = 0; i < count; i++) {
             open += stats[i].breaker != TG_BREAKER_CLOSED;
@@ -111,6 +113,7 @@ static tg_status_t thread_start(void *arg, tg_loop_t *loop, tg_metrics_shard_t *
                                 void **out_thread_ctx, tg_error_t *error)
 {
     tg_gateway_t *gateway = arg;
+    assert(gateway->watch != NULL);
     const tg_gateway_config_t *config = gateway->config;
     tg_gateway_thread_t *thread = calloc(1, sizeof(*thread));
     if (thread == NULL)
@@ -143,6 +146,7 @@ static tg_status_t thread_start(void *arg, tg_loop_t *loop, tg_metrics_shard_t *
 static bool ready(void *arg, tg_buf_t *out)
 {
     const tg_gateway_t *gateway = arg;
+    assert(gateway->watch != NULL);
     uint64_t age = tg_config_watch_age_ms(gateway->watch);
     bool fresh = age <= gateway->config->watch_stale_ms;
     tg_buf_printf(out, "{\"name\":\"control_tables\",\"ready\":%s,\"detail\":\"%s\"}",
@@ -155,6 +159,7 @@ static bool ready(void *arg, tg_buf_t *out)
 
 static tg_status_t open_parts(tg_gateway_t *gateway, tg_error_t *error)
 {
+    assert(gateway->config != NULL);
     gateway->metrics = tg_metrics_create(tg_gateway_metrics, GW_METRIC_COUNT);
     gateway->buckets = tg_bucket_table_create();
     gateway->routes = tg_routes_expand(tg_proxy_handle, &gateway->route_count);

@@ -38,6 +38,7 @@ static void finish(struct exchange *exchange, unsigned result)
 
 static void reply_upstream(struct exchange *exchange, const tg_http_response_t *response)
 {
+    assert(response->code >= 200); /* the client drops interim answers */
     tg_http_req_t *req = exchange->req;
     tg_str_t type = tg_http_response_header(response, "content-type");
     char content_type[128] = "application/octet-stream";
@@ -176,6 +177,8 @@ static void forward(struct exchange *exchange, tg_str_t tenant)
 static bool admit(tg_http_req_t *req, const tg_gateway_thread_t *thread,
                   const tg_public_route_t *route, const tg_tenant_t *tenant)
 {
+    assert(tenant->buckets != NULL);
+    assert(route->rate_class < TG_CLASS_COUNT);
     char text[96];
     const char *name = route->rate_class == TG_CLASS_INGEST ? "ingest"
                        : route->rate_class == TG_CLASS_READ ? "read"
@@ -204,6 +207,7 @@ static bool admit(tg_http_req_t *req, const tg_gateway_thread_t *thread,
 
 static void refuse(tg_http_req_t *req, tg_auth_result_t result, tg_scope_t needed)
 {
+    assert(result != TG_AUTH_OK);
     if (result == TG_AUTH_FORBIDDEN) {
         tg_http_fail(req, 403, "insufficient_scope", TG_STR(""),
                      "This path needs a key with the scope \"%s\".", tg_scope_name(needed));

@@ -53,6 +53,7 @@ static const struct {
 static tg_status_t expand_row(const tg_public_route_t *source, const char *prefix,
                               tg_http_handler_fn handler, tg_http_route_t *out_row)
 {
+    assert(source->path[0] == '/');
     char *path = NULL;
     if (asprintf(&path, "%s%s", prefix, source->path) < 0)
         return TG_NOMEM;
@@ -100,6 +101,7 @@ tg_http_route_t *tg_routes_expand(tg_http_handler_fn handler, size_t *out_count)
         tg_routes_dispose(rows, count);
         return NULL;
     }
+    assert(count <= most);
     *out_count = count;
     return rows;
 }
@@ -148,6 +150,7 @@ static void append_query(tg_buf_t *out, tg_str_t query)
 /* The value of the escape at `at`, or -1 when there is none. */
 static int read_escape(tg_str_t text, size_t at)
 {
+    assert(at < text.len);
     if (text.ptr[at] != '%' || text.len - at < 3 || !isxdigit((unsigned char)text.ptr[at + 1]) ||
         !isxdigit((unsigned char)text.ptr[at + 2]))
         return -1;
@@ -173,6 +176,7 @@ static void append_path(tg_buf_t *out, tg_str_t path)
 
 static tg_str_t without_prefix(tg_str_t path, tg_str_t prefix)
 {
+    assert(prefix.len > 0);
     if (path.len >= prefix.len && memcmp(path.ptr, prefix.ptr, prefix.len) == 0 &&
         (path.len == prefix.len || path.ptr[prefix.len] == '/'))
         return (tg_str_t){path.ptr + prefix.len, path.len - prefix.len};

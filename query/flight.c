@@ -162,6 +162,7 @@ static void flight_fail(struct flight *flight, int http_code, const char *code, 
 /* Best effort: losing it costs one more query. */
 static void store(const struct flight *flight, tg_str_t entry)
 {
+    assert(entry.len > TG_RENDER_TAG_LEN);
     char ttl[24];
     int len = snprintf(ttl, sizeof(ttl), "%llu", (unsigned long long)tg_plan_ttl_ms(flight->plan));
     const tg_str_t argv[] = {

@@ -64,6 +64,7 @@ const tg_program_t tg_query_program = {
 static void handle(tg_http_req_t *req, void *thread_ctx)
 {
     struct thread *thread = thread_ctx;
+    assert(thread->flights != NULL);
     tg_plan_t *plan = NULL;
     const char *field = "";
     tg_error_t error = {.status = TG_OK};
@@ -85,6 +86,7 @@ static void handle(tg_http_req_t *req, void *thread_ctx)
 static void on_gauges(void *arg)
 {
     struct thread *thread = arg;
+    assert(thread->pool != NULL && thread->redis != NULL);
     tg_pg_stats_t pool;
     tg_redis_stats_t redis;
     tg_pg_pool_stats(thread->pool, &pool);

@@ -126,16 +126,7 @@ static void expect(char *answer, int code, const char *part)
 
 static long metric(const char *series)
 {
-    int fd = test_connect(tg_http_server_admin_port(q.server));
-    test_say(fd, "GET /metrics HTTP/1.1\r\nHost: test\r\n\r\n");
-    char *answer = finish(fd), line[160];
-    (void)snprintf(line, sizeof(line), "\n%s ", series);
-    const char *at = strstr(answer, line);
-    if (at == NULL)
-        fail_msg("no %s in: %s", series, answer);
-    long value = strtol(at + strlen(line), NULL, 10);
-    free(answer);
-    return value;
+    return test_metric(tg_http_server_admin_port(q.server), series);
 }
 
 static void wait_metric(const char *series, long wanted)

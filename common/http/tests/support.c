@@ -143,6 +143,21 @@ bool test_is_closed(int fd)
     return n == 0 || errno == ECONNRESET;
 }
 
+long test_metric(uint16_t admin_port, const char *series)
+{
+    char line[160];
+    int fd = test_connect(admin_port);
+    test_say(fd, "GET /metrics HTTP/1.1\r\nHost: test\r\n\r\n");
+    char *answer = test_read_answer(fd, false);
+    close(fd);
+    assert_in_range(snprintf(line, sizeof(line), "\n%s ", series), 1, sizeof(line) - 1);
+    test_assert_has(answer, line);
+    const char *at = strstr(answer, line);
+    long value = at == NULL ? -1 : strtol(at + strlen(line), NULL, 10);
+    free(answer);
+    return value;
+}
+
 static int listen_free(uint16_t *out_port)
 {
     struct sockaddr_in where = loopback(0);
