@@ -180,7 +180,8 @@ bool tg_table_next(const tg_table_t *table, size_t *cursor, tg_str_t *out_key, v
         const struct slot *slot = &table->slots[*cursor];
         if (slot->key == NULL)
             continue;
-        *out_key = (tg_str_t){slot->key, slot->key_len};
+        if (out_key != NULL)
+            *out_key = (tg_str_t){slot->key, slot->key_len};
         *out_value = slot->value;
         ++*cursor;
         return true;

@@ -28,8 +28,8 @@ bool tg_table_remove(tg_table_t *table, tg_str_t key);
 
 size_t tg_table_len(const tg_table_t *table);
 
-/* Walks all items in no order: start with *cursor = 0; false at the end. The table must not change
- * meanwhile. */
+/* Walks all items in no order: start with *cursor = 0; false at the end. `out_key` may be NULL. The
+ * table must not change meanwhile. */
 bool tg_table_next(const tg_table_t *table, size_t *cursor, tg_str_t *out_key, void **out_value);
 
 #endif

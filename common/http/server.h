@@ -123,7 +123,7 @@ int tg_http_server_run(const tg_http_service_t *service);
 
 /* --- what a handler reads; all borrowed until the answer --- */
 tg_str_t tg_http_method(const tg_http_req_t *req);
-tg_str_t tg_http_path(const tg_http_req_t *req);       /* normalised, without the query */
+tg_str_t tg_http_path(const tg_http_req_t *req);       /* as it came, without the query */
 tg_str_t tg_http_query_text(const tg_http_req_t *req); /* as it came, without '?' */
 tg_str_t tg_http_body(const tg_http_req_t *req);
 tg_str_t tg_http_header(const tg_http_req_t *req, const char *lower_name); /* {NULL,0} if absent */
