@@ -40,6 +40,7 @@ struct tg_maintenance {
     tg_loop_t *loop; /* the thread's */
     tg_producer_t *producer;
     uint64_t round_at_ms;
+    bool holder; /* the lease was ours in the last round */
 };
 
 static void note(tg_maintenance_t *m, unsigned task, tg_status_t status)
@@ -51,11 +52,11 @@ static void note(tg_maintenance_t *m, unsigned task, tg_status_t status)
                     TG_F_TEXT("text", tg_conn_message(m->conn)));
 }
 
-static bool hold_lease(tg_maintenance_t *m)
+/* Takes or renews the lease for so long; with 0 it gives it back. */
+static bool take_lease(tg_maintenance_t *m, double length)
 {
     PGresult *result = NULL;
     char seconds[8];
-    double length = LEASE_SECONDS;
     int64_t bits = 0;
 
     memcpy(&bits, &length, sizeof(bits));
@@ -170,7 +171,10 @@ static void round_of_work(tg_maintenance_t *m, bool upkeep)
     if (tg_conn_connect(m->conn, &fresh) != TG_OK)
         return; /* the worker threads say it */
     publish(m);
-    if (!upkeep || !hold_lease(m))
+    if (!upkeep)
+        return;
+    m->holder = take_lease(m, LEASE_SECONDS);
+    if (!m->holder)
         return;
     make_days(m);
     refresh(m, TG_SQL_HOURS_REFRESH, WK_TASK_HOURS);
@@ -212,6 +216,8 @@ static void *run(void *arg)
         }
         tg_loop_turn(m->loop, TURN_MS);
     }
+    if (m->holder && tg_conn_connected(m->conn))
+        (void)take_lease(m, 0.0); /* a successor need not wait for the lease to run out */
     tg_producer_close(m->producer, FLUSH_MS);
     tg_loop_destroy(m->loop);
     return NULL;

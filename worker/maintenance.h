@@ -3,7 +3,8 @@
  *
  * All but the sending is done by the holder of a lease row (30 s, renewed each round), so that any
  * number of workers may run. The lease is a row with an expiry and no session lock: a holder that
- * hangs loses it by time alone, and all tasks may be repeated or run twice without harm.
+ * hangs loses it by time alone, and all tasks may be repeated or run twice without harm. A holder
+ * that ends gives it back.
  *
  * Dead letters are an outbox: the row is the truth, committed with the offset; sending marks it. A
  * crash in between sends it again, with the same id.

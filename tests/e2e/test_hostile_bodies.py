@@ -1,15 +1,17 @@
 """Bodies that are wrong, huge or built to hurt: a clear refusal that names the field, and the services as
 they were: the same processes, and the next good event is taken."""
 
+import datetime
 import json
 import socket
 
 import pytest
+from lib import events
 from lib.api import JSON, error_of
 from lib.tenants import Tenant
 
 GOOD = {"order_id": "o-1", "customer_id": "c", "amount": 1.5, "currency": "USD", "channel": "web",
-        "event_time": "2026-10-01T10:00:00Z"}
+        "event_time": events.rfc3339(events.now() - datetime.timedelta(days=1))}
 
 
 def text(**changes):
