@@ -18,7 +18,7 @@ def test_killed_and_started_again(stack, store, tenant, topics, seed, name):
         until(lambda: len(load.acknowledged) > before + 200, 20, f"events are taken again: {load.statuses()}")
     told = set(load.statuses()) - {202}
     assert told <= {"gateway": {CUT, REFUSED, 503}, "ingestion": {502, 503}, "kafka": {503}}.get(name, set()), (
-        load.statuses())
+        load.refusals())
     store.wait_drained(topics, seconds=40)
     store.check_ledger(tenant.id, load.acknowledged)
     until(lambda: tenant.api.get("/v1/kpi/minute").status_code == 200, 15, "queries answer")

@@ -43,3 +43,15 @@ def test_sigterm_under_load(stack, store, tenant, topics, replaced, seed, name):
         assert answer.status != 503 or answer.retry_after
     store.wait_drained(topics, seconds=30)
     store.check_ledger(tenant.id, load.acknowledged)
+
+
+def test_a_worker_that_ends_gives_the_upkeep_back(stack, store):
+    """Else the next one would leave hours and days as they are until the lease has run out."""
+    held = lambda: store.owner.rows("SELECT 1 FROM data.leases WHERE name = 'maintenance' AND expires_at > now()"
+                                    " AND owner LIKE %s", f"%-{stack.pid('worker')}")
+    until(held, 45, "the worker has the lease", every=0.1)
+    stack.stop("worker")
+    try:
+        assert store.owner.rows("SELECT 1 FROM data.leases WHERE expires_at > now()") == []
+    finally:
+        stack.start("worker")

@@ -16,7 +16,7 @@ import uuid
 
 from lib.events import Generator, series
 
-Answer = collections.namedtuple("Answer", "at status retry_after")
+Answer = collections.namedtuple("Answer", "at status retry_after text")
 
 REFUSED = "refused"  # no connection: the request was never sent
 CUT = "cut"          # sent, and the connection ended without an answer
@@ -58,6 +58,10 @@ class Load:
 
     def since(self, moment):
         return [answer for answer in list(self.answers) if answer.at >= moment]
+
+    def refusals(self):
+        """What was said by answers other than 202, for a failed assertion."""
+        return self.statuses(), [answer.text[:200] for answer in list(self.answers) if answer.text][:3]
 
     # --- in the threads ---
 
@@ -104,7 +108,7 @@ class Load:
         give_up = None
         while True:
             status, retry_after, text = connection.send("POST", path, body)
-            self.answers.append(Answer(time.monotonic(), status, retry_after))
+            self.answers.append(Answer(time.monotonic(), status, retry_after, "" if status == 202 else text))
             if status == 202:
                 return json.loads(text)
             assert status in (REFUSED, CUT, 429, 502, 503, 504), f"{path}: {status} {text} for {body}"
@@ -142,8 +146,8 @@ class Reads:
     def _run(self):
         while not self.stopping.is_set():
             for path in self.paths:
-                status, retry_after, _ = self.connection.send("GET", path)
-                self.answers.append(Answer(time.monotonic(), status, retry_after))
+                status, retry_after, text = self.connection.send("GET", path)
+                self.answers.append(Answer(time.monotonic(), status, retry_after, "" if status == 200 else text))
                 time.sleep(self.pause if status == 200 else 0.05)
         self.connection.close()
 
