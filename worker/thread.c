@@ -11,12 +11,13 @@
 #include "worker/store/sql.h"
 #include "worker/thread_private.h"
 
-#define IDLE_POLL_MS   100  /* longest wait for a message; bounds the answer to a stop */
-#define POLL_BUDGET    4000 /* messages taken before looking whether a batch is due */
-#define BACKOFF_MIN_MS 100
-#define BACKOFF_MAX_MS 5000
-#define SHOW_EVERY_MS  1000
-#define MAX_POLL_MS    300000
+#define IDLE_POLL_MS     100  /* longest wait for a message; bounds the answer to a stop */
+#define POLL_BUDGET      4000 /* messages taken before looking whether a batch is due */
+#define MEANWHILE_BUDGET 32   /* messages taken before looking whether the server has answered */
+#define BACKOFF_MIN_MS   100
+#define BACKOFF_MAX_MS   5000
+#define SHOW_EVERY_MS    1000
+#define MAX_POLL_MS      300000
 
 /* --- the database's state --- */
 
@@ -130,7 +131,8 @@ static void replace_consumer(tg_worker_thread_t *thread)
     tg_log_error("consumer_replaced", TG_F_TEXT("owner", thread->owner));
     tg_consumer_close(thread->consumer);
     thread->consumer = NULL;
-    tg_assignment_clear(&thread->assignment);
+    thread->consumer_fatal = false;
+    tg_thread_drop_all(thread);
     tg_status_t status = open_consumer(thread, &error);
     assert(status == TG_OK); /* the same properties made the first one */
     thread->paused = false;
@@ -153,6 +155,36 @@ static void read_messages(tg_worker_thread_t *thread)
         if (full || buffer_full(thread))
             return; /* what is not taken stays in librdkafka's own bounded queue */
     }
+}
+
+/* Reads on while the server works on a batch. A record that waits for its schema ends it: the
+ * registry must not be waited for inside a transaction. */
+static bool read_meanwhile(void *arg)
+{
+    tg_worker_thread_t *thread = arg;
+
+    for (unsigned n = 0; n < MEANWHILE_BUDGET; n++) {
+        if (thread->revoked || thread->consumer_fatal || thread->raw || buffer_full(thread))
+            return false;
+        tg_consumer_event_t event = TG_CONSUMER_NONE;
+        rd_kafka_message_t *message = tg_consumer_poll(thread->consumer, 0, &event);
+        thread->consumer_fatal = event == TG_CONSUMER_FATAL;
+        if (message == NULL)
+            return false;
+        (void)tg_thread_accept(thread, message, event == TG_CONSUMER_OFFSET_RESET);
+    }
+    return true;
+}
+
+void tg_thread_catch_up(tg_worker_thread_t *thread)
+{
+    assert(!thread->writing);
+    if (thread->revoked)
+        tg_thread_drop_all(thread);
+    if (thread->consumer_fatal)
+        replace_consumer(thread);
+    else if (thread->assign_failed && !thread->database_down)
+        tg_consumer_retry_assign(thread->consumer);
 }
 
 /* --- showing --- */
@@ -270,6 +302,7 @@ static tg_status_t build(tg_worker_thread_t *thread)
         thread->builder == NULL || thread->lags == NULL)
         return TG_NOMEM;
     tg_assignment_init(&thread->assignment, thread->pool);
+    tg_store_meanwhile(thread->store, read_meanwhile, thread);
     return TG_OK;
 }
 

@@ -66,6 +66,10 @@ static tg_status_t assign_all(tg_worker_thread_t *thread, rd_kafka_topic_partiti
 tg_status_t tg_thread_on_assign(void *arg, rd_kafka_topic_partition_list_t *list)
 {
     tg_worker_thread_t *thread = arg;
+    if (thread->writing) {
+        thread->assign_failed = true; /* tg_thread_catch_up asks for it again */
+        return TG_UNAVAILABLE;
+    }
     tg_assignment_clear(&thread->assignment);
     thread->raw = false;
     tg_status_t status = thread->database_down ? TG_UNAVAILABLE : tg_thread_connect(thread);
@@ -85,15 +89,23 @@ tg_status_t tg_thread_on_assign(void *arg, rd_kafka_topic_partition_list_t *list
     return status;
 }
 
+void tg_thread_drop_all(tg_worker_thread_t *thread)
+{
+    tg_assignment_clear(&thread->assignment);
+    thread->raw = false;
+    thread->revoked = false;
+}
+
 void tg_thread_on_revoke(void *arg, const rd_kafka_topic_partition_list_t *list, bool lost)
 {
     tg_worker_thread_t *thread = arg;
     tg_log_info("partitions_revoked", TG_F_INT("count", list->cnt), TG_F_INT("lost", lost),
                 TG_F_INT("waiting_rows", thread->assignment.rows));
-    /* What waits here is not stored, so whoever claims next reads it again. */
-    tg_assignment_clear(&thread->assignment);
-    thread->raw = false;
     thread->assign_failed = false;
+    if (thread->writing)
+        thread->revoked = true; /* the batch may still commit: the fence decides */
+    else
+        tg_thread_drop_all(thread);
 }
 
 void tg_thread_fence(tg_worker_thread_t *thread, tg_partition_t *partition)

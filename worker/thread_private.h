@@ -44,6 +44,12 @@ struct tg_worker_thread {
     uint64_t paused_at_ms;
     uint64_t shown_at_ms; /* last update of what is shown */
 
+    /* While a batch is being written, its records and the connection are in use: what the group or
+     * the consumer says meanwhile is noted here and done when the batch is through. */
+    bool writing;
+    bool revoked;        /* the partitions are gone */
+    bool consumer_fatal; /* the consumer has to be replaced */
+
     atomic_bool stopping, database_ok;
     atomic_size_t partitions;
     pthread_mutex_t mutex; /* guards the lags */
@@ -54,10 +60,15 @@ struct tg_worker_thread {
 /* thread.c: the database failed; no writing before the backoff (100 ms to 5 s) has passed. */
 void tg_thread_database_failed(tg_worker_thread_t *thread, const char *doing);
 void tg_thread_database_works(tg_worker_thread_t *thread);
+/* Does what had to wait for the batch to be through. */
+void tg_thread_catch_up(tg_worker_thread_t *thread);
 
 /* thread_claim.c */
 tg_status_t tg_thread_on_assign(void *arg, rd_kafka_topic_partition_list_t *list);
 void tg_thread_on_revoke(void *arg, const rd_kafka_topic_partition_list_t *list, bool lost);
+/* Forgets all partitions. What waits for them is not stored, so whoever claims next reads it again.
+ */
+void tg_thread_drop_all(tg_worker_thread_t *thread);
 /* Connects if need be; on a new connection claims again what was ours. */
 TG_NODISCARD tg_status_t tg_thread_connect(tg_worker_thread_t *thread);
 /* Claims anew the fenced partitions that are still assigned to us, and notes recreated topics. */

@@ -195,10 +195,13 @@ bool tg_thread_write(tg_worker_thread_t *thread, bool flush)
     if (batch == NULL)
         return false;
     uint64_t started = tg_time_mono_us();
+    thread->writing = true;
     tg_status_t status = tg_store_write(thread->store, batch, &result);
+    thread->writing = false;
     if (status == TG_OK)
         on_committed(thread, batch, &result, started);
     else
         on_failed(thread, batch, status, &result);
+    tg_thread_catch_up(thread);
     return status == TG_OK;
 }

@@ -293,6 +293,16 @@ tg_status_t tg_conn_result(tg_conn_t *conn, PGresult **out_result)
     return TG_OK;
 }
 
+bool tg_conn_answered(tg_conn_t *conn)
+{
+    if (conn->pg == NULL)
+        return true;
+    struct pollfd fd = {.fd = PQsocket(conn->pg), .events = POLLIN};
+    if (poll(&fd, 1, 0) > 0 && PQconsumeInput(conn->pg) == 0)
+        return true; /* the read that follows says what has happened */
+    return PQisBusy(conn->pg) == 0;
+}
+
 tg_status_t tg_conn_expect(tg_conn_t *conn)
 {
     PGresult *result = NULL;

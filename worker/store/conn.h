@@ -66,6 +66,9 @@ TG_NODISCARD tg_status_t tg_conn_synced(tg_conn_t *conn);
 /* The result of the next statement in line (owned: PQclear), or the failure it ended in. */
 TG_NODISCARD tg_status_t tg_conn_result(tg_conn_t *conn, PGresult **out_result);
 
+/* Whether reading the next result would not wait: it is here, or the connection is gone. */
+bool tg_conn_answered(tg_conn_t *conn);
+
 /* Reads and drops the next result. */
 TG_NODISCARD tg_status_t tg_conn_expect(tg_conn_t *conn);
 

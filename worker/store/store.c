@@ -26,6 +26,8 @@ struct tg_store {
     size_t max_rows;
     unsigned careful; /* batches that will still ask which of their rows are new */
     bool again;       /* the transaction met duplicates and has not asked: it starts anew */
+    tg_store_meanwhile_fn meanwhile;
+    void *meanwhile_arg;
     tg_pgarray_t columns[COLUMNS_MAX];
     tg_str_t params[TG_CONN_PARAMS_MAX];
     uint8_t days[DAYS_KNOWN / 8]; /* bit set: the day's partitions exist */
@@ -46,6 +48,20 @@ tg_store_t *tg_store_create(tg_conn_t *conn, size_t max_rows)
         return NULL;
     }
     return store;
+}
+
+void tg_store_meanwhile(tg_store_t *store, tg_store_meanwhile_fn meanwhile, void *arg)
+{
+    store->meanwhile = meanwhile;
+    store->meanwhile_arg = arg;
+}
+
+/* Spends the wait for the server's next answer. */
+static void spend_wait(tg_store_t *store)
+{
+    while (store->meanwhile != NULL && !tg_conn_answered(store->conn) &&
+           store->meanwhile(store->meanwhile_arg))
+        continue;
 }
 
 void tg_store_destroy(tg_store_t *store)
@@ -489,6 +505,8 @@ static tg_status_t commit(tg_store_t *store, const tg_batch_t *batch)
     if (status != TG_OK)
         return status; /* COMMIT has not left: whatever happens, nothing is written */
     status = tg_conn_flush(store->conn);
+    if (status == TG_OK)
+        spend_wait(store);
     for (size_t i = 0; i < sent && status == TG_OK; i++)
         status = tg_conn_expect(store->conn);
     if (status == TG_OK)
@@ -530,6 +548,8 @@ static tg_status_t insert(tg_store_t *store, const tg_batch_t *batch, tg_store_r
         status = tg_conn_sync(store->conn);
     if (status == TG_OK && !careful)
         status = aggregate_rows(store, batch); /* while the server inserts them */
+    if (status == TG_OK)
+        spend_wait(store);
     if (status == TG_OK && !fence_read)
         status = read_fence(store, batch, result);
     if (status == TG_OK && batch->row_count > 0)

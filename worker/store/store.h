@@ -27,6 +27,12 @@ typedef struct tg_store_result {
 tg_store_t *tg_store_create(tg_conn_t *conn, size_t max_rows);
 void tg_store_destroy(tg_store_t *store); /* NULL is allowed */
 
+/* Called while the server works on a batch and has not answered yet, so that its time is not lost:
+ * does a little of something else, or returns false when there is nothing to do. It must leave the
+ * batch, its rows and the connection alone. */
+typedef bool (*tg_store_meanwhile_fn)(void *arg);
+void tg_store_meanwhile(tg_store_t *store, tg_store_meanwhile_fn meanwhile, void *arg);
+
 /* Writes one batch.
  *   TG_OK           committed
  *   TG_DENIED       fenced: nothing written

@@ -140,6 +140,29 @@ static void a_duplicate_among_new_rows_counts_once(void **state)
         "46 4.6");
 }
 
+static unsigned meanwhile_calls;
+
+/* The first call lets go of the row that the transaction waits for. */
+static bool let_go(void *arg)
+{
+    if (meanwhile_calls++ == 0)
+        tg_test_db_exec(arg, "COMMIT");
+    return true;
+}
+
+static void the_wait_for_the_server_is_spent_on_something_else(void **state)
+{
+    (void)state;
+    tg_row_t row = tg_test_row_value("acme", "order", "USD", "web", 1, now_us, 0.1);
+    tg_store_result_t result;
+    meanwhile_calls = 0;
+    tg_store_meanwhile(store, let_go, &db);
+    tg_test_db_exec(&db, "BEGIN; SELECT FROM data.consumer_offsets WHERE topic = 'a' FOR UPDATE");
+    assert_int_equal(write_rows(&row, 1, 1, &result), TG_OK); /* nobody else would end the wait */
+    assert_int_equal(result.stored, 1);
+    assert_true(meanwhile_calls > 0);
+}
+
 static void a_fenced_owner_writes_nothing(void **state)
 {
     (void)state;
@@ -325,6 +348,7 @@ int main(void)
         cmocka_unit_test_setup(a_batch_appears_in_rows_minutes_hours_and_offsets, clean),
         cmocka_unit_test_setup(a_repeated_batch_changes_nothing, clean),
         cmocka_unit_test_setup(a_duplicate_among_new_rows_counts_once, clean),
+        cmocka_unit_test_setup(the_wait_for_the_server_is_spent_on_something_else, clean),
         cmocka_unit_test_setup(a_fenced_owner_writes_nothing, clean),
         cmocka_unit_test_setup(one_fenced_partition_among_several_is_named, clean),
         cmocka_unit_test_setup(the_first_own_time_of_an_id_is_kept, clean),
