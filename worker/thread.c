@@ -99,6 +99,8 @@ static uint64_t poll_wait(const tg_worker_thread_t *thread)
 
     if (oldest == UINT64_MAX || thread->database_down)
         return IDLE_POLL_MS;
+    if (tg_builder_due(thread->builder, &thread->assignment, now, false))
+        return 0; /* a batch that filled while the last one was written */
     uint64_t due = oldest + thread->env.config->batch_linger_ms;
     if (due <= now)
         return thread->raw ? 10 : 0; /* what waits for a schema must not make the loop spin */
