@@ -14,9 +14,9 @@ static const struct topic {
     tg_str_t type;
     const char *topic;
 } topics[] = {
-    {{"order", 5}, "events.order"},     {{"session", 7}, "events.session"},
-    {{"stream", 6}, "events.stream"},   {{"signal", 6}, "events.signal"},
-    {{"reading", 7}, "events.reading"}, {{"activity", 8}, "events.activity"},
+#define TOPIC(name) {{#name, sizeof(#name) - 1}, "events." #name},
+    TG_EVENT_BUILTIN_TYPES(TOPIC)
+#undef TOPIC
 };
 
 static const char *topic_of(tg_str_t type)

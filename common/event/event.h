@@ -22,6 +22,11 @@
 
 typedef struct tg_event_type tg_event_type_t;
 
+/* The built-in types. Their names are reserved, they live in the default context, the same for
+ * every tenant, and each has a topic of its own, events.<name>. */
+#define TG_EVENT_BUILTIN_TYPES(X) X(order) X(session) X(stream) X(signal) X(reading) X(activity)
+bool tg_event_type_builtin(tg_str_t name);
+
 bool tg_event_type_name_ok(tg_str_t name);
 bool tg_event_tenant_ok(tg_str_t tenant);
 

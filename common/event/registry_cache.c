@@ -75,7 +75,7 @@ void tg_registry_cache_destroy(tg_registry_cache_t *cache)
 tg_registry_entry_t *tg_registry_cache_get(tg_registry_cache_t *cache, tg_str_t tenant,
                                            tg_str_t type, uint32_t id)
 {
-    if (!tg_event_tenant_ok(tenant) || !tg_event_type_name_ok(type))
+    if ((tenant.len > 0 && !tg_event_tenant_ok(tenant)) || !tg_event_type_name_ok(type))
         return NULL;
     cache_key_t key = key_of(tenant, type, id);
     return tg_table_get(cache->entries, key_view(&key));
@@ -127,7 +127,7 @@ static tg_registry_entry_t *entry_new(tg_str_t tenant, tg_str_t type, uint32_t i
 tg_registry_entry_t *tg_registry_cache_make(tg_registry_cache_t *cache, tg_str_t tenant,
                                             tg_str_t type, uint32_t id, uint64_t now_ms)
 {
-    if (!tg_event_tenant_ok(tenant) || !tg_event_type_name_ok(type))
+    if ((tenant.len > 0 && !tg_event_tenant_ok(tenant)) || !tg_event_type_name_ok(type))
         return NULL;
     cache_key_t key = key_of(tenant, type, id);
     tg_registry_entry_t *entry = tg_table_get(cache->entries, key_view(&key));

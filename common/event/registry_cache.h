@@ -1,8 +1,8 @@
 /* What the registry client knows: entries per (tenant, type, id), where id 0 stands for the newest
- * version, and the compiled plans that they share.
+ * version and the tenant '' for the default context, and the compiled plans that they share.
  *
- * Why two tables: most tenants see the same built-in schema, which is compiled once and referenced
- * by all their entries; whether a tenant may see an id is asked of the registry for each tenant.
+ * Why two tables: tenants may see the same schema, which is compiled once and referenced by all
+ * their entries; whether a tenant may see an id is asked of the registry for each tenant.
  *
  * Limits: `max` entries and as many plans. When all entries are live, those that nobody waits for
  * are dropped together: they come back as they are needed.

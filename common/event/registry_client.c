@@ -528,12 +528,21 @@ void tg_registry_client_close(tg_registry_client_t *client)
 
 /* --- asking --- */
 
+/* Whose entry serves a request. A built-in type is the default context's for everybody, so all
+ * tenants share one: a tenant that was never seen before depends no more on the registry than
+ * others. */
+static tg_str_t context_of(tg_str_t tenant, tg_str_t type)
+{
+    return tg_event_type_builtin(type) ? TG_STR("") : tenant;
+}
+
 tg_event_type_t *tg_registry_type_cached(tg_registry_client_t *client, tg_str_t tenant,
                                          tg_str_t type)
 {
     tg_event_type_t *found = NULL;
     pthread_mutex_lock(&client->mutex);
-    tg_registry_entry_t *entry = tg_registry_cache_get(client->cache, tenant, type, 0);
+    tg_registry_entry_t *entry =
+        tg_registry_cache_get(client->cache, context_of(tenant, type), type, 0);
     if (entry != NULL && entry->type != NULL) {
         entry->used_ms = tg_time_mono_ms();
         found = tg_event_type_ref(entry->type);
@@ -583,7 +592,9 @@ tg_status_t tg_registry_type_fetch(tg_registry_client_t *client, tg_str_t tenant
 
     pthread_mutex_lock(&client->mutex);
     tg_registry_entry_t *entry =
-        tg_registry_cache_make(client->cache, tenant, type, 0, tg_time_mono_ms());
+        !named ? NULL
+               : tg_registry_cache_make(client->cache, context_of(tenant, type), type, 0,
+                                        tg_time_mono_ms());
     if (entry != NULL)
         ask(client, entry, waiter);
     else
@@ -603,7 +614,7 @@ static tg_status_t look(tg_registry_client_t *client, tg_str_t tenant, tg_str_t 
 {
     uint64_t now = tg_time_mono_ms();
     tg_registry_entry_t *entry =
-        tg_registry_cache_make(client->cache, tenant, type, schema_id, now);
+        tg_registry_cache_make(client->cache, context_of(tenant, type), type, schema_id, now);
     if (entry == NULL)
         return TG_UNAVAILABLE;
     entry->used_ms = now;

@@ -22,6 +22,18 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
+bool tg_event_type_builtin(tg_str_t name)
+{
+#define ROW(name) {#name, sizeof(#name) - 1},
+    static const tg_str_t names[] = {TG_EVENT_BUILTIN_TYPES(ROW)};
+#undef ROW
+    for (size_t i = 0; i < TG_ARRAY_LEN(names); i++) {
+        if (tg_str_eq(names[i], name))
+            return true;
+    }
+    return false;
+}
+
 bool tg_event_type_name_ok(tg_str_t name)
 {
     if (name.len == 0 || name.len > TG_EVENT_TYPE_MAX || !is_lower(name.ptr[0]))

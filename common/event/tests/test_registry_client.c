@@ -101,10 +101,22 @@ static void a_fetched_type_is_in_the_cache(void **state)
     tg_event_type_t *type = tg_registry_type_cached(f.client, ACME, ORDER);
     assert_non_null(type);
     assert_true(tg_str_eq(tg_event_type_name(type), ORDER));
-    assert_null(tg_registry_type_cached(f.client, TG_STR("other"), ORDER));
-
     fixture_close(&f);
     tg_event_type_unref(type); /* a reference outlives the client */
+}
+
+static void a_built_in_type_is_fetched_once_for_all_tenants(void **state)
+{
+    (void)state;
+    struct fixture f = fixture_open(60000, 2000);
+    uint32_t id = 0;
+    assert_int_equal(fetch(&f, ACME, ORDER, &id), TG_OK);
+    tg_event_type_t *type = tg_registry_type_cached(f.client, TG_STR("other"), ORDER);
+    assert_non_null(type);
+    tg_event_type_unref(type);
+    assert_int_equal(fetch(&f, ACME, TG_STR("visit"), &id), TG_OK);
+    assert_null(tg_registry_type_cached(f.client, TG_STR("other"), TG_STR("visit")));
+    fixture_close(&f);
 }
 
 static void tenants_see_their_own_types_only(void **state)
@@ -315,6 +327,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_fetched_type_is_in_the_cache),
+        cmocka_unit_test(a_built_in_type_is_fetched_once_for_all_tenants),
         cmocka_unit_test(tenants_see_their_own_types_only),
         cmocka_unit_test(an_unknown_type_is_asked_for_once_a_second),
         cmocka_unit_test(a_schema_that_does_not_compile_is_invalid),
