@@ -4,6 +4,7 @@
     make bench                          all of it, in less than six minutes
     loadtest/bench.py --only single     one or more of: idle codec single batches drain visible
     loadtest/bench.py --soak 10         and memory's growth over ten minutes of load
+    loadtest/bench.py --patience 30     wait before each round until other processes are quiet
 
 It starts a stack of its own (run directory build/bench-run, ports from 21080, release programs) and
 takes it down again. Rounds of ours and of the raw limit alternate; the median of three counts. A
@@ -33,6 +34,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, metavar="PART")
     parser.add_argument("--soak", type=float, default=0, metavar="MINUTES")
+    parser.add_argument("--patience", type=float, default=0, metavar="SECONDS", help="longest wait for quiet before a round")
     parser.add_argument("--run", default=TOP / "build/bench-run", help="run directory (build/bench-run)")
     parser.add_argument("--base", type=int, default=int(os.environ.get("TIDEGATE_BENCH_PORT_BASE", 21080)))
     parser.add_argument("--bin", default=TOP / "build/release/bin", help="programs (build/release/bin)")
@@ -60,7 +62,7 @@ def measure(stack, wanted, soak):
         yield post.batches(stack)
         stack.forget_backlog()
     if "drain" in wanted:
-        yield drain.measure(stack)
+        yield from drain.measure(stack)
 
 
 def show(result):
@@ -113,7 +115,7 @@ def main():
     results = []
     print(f"{'':<33} {'ours':>8} {'':<9} {'bar':<7} {'':<7} others  raw limit in the same run")
     try:
-        with Stack(options.run, options.base, options.bin) as stack:
+        with Stack(options.run, options.base, options.bin, options.patience) as stack:
             for result in measure(stack, options.only, options.soak):
                 results.append(result)
                 show(result)

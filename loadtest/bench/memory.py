@@ -53,11 +53,12 @@ def soak(stack, minutes):
         for name, had in samples.items():
             had.append(rss_mib(stack.pid(name)))
     growth = {name: _growth(had) for name, had in samples.items()}
+    each = ", ".join(f"{name} {had[-1]:.1f} ({growth[name]:+.1f})" for name, had in samples.items())
     return Result(
         name=f"growth over {minutes:g} min of load",
         unit="MiB",
         ours=max(growth.values()),
         bar=GROWTH_MIB,
-        detail=f"{sent:,} events; " + ", ".join(f"{name} {had[-1]:.1f} ({growth[name]:+.1f})" for name, had in samples.items()),
+        detail=f"{sent:,} events; {each}",
         figures={"growth": growth, "samples": samples},
     )

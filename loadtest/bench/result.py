@@ -1,5 +1,6 @@
 """What a measurement gives, and how rounds become one figure."""
 
+import time
 from dataclasses import asdict, dataclass, field
 from statistics import median
 
@@ -8,6 +9,7 @@ from bench.procs import Others
 NOISE_MAX = 0.10  # of all processors; above it a figure is no result
 ROUNDS = 3
 ROUNDS_MORE = 2  # at most this many further ones instead of noisy ones
+QUIET_S = 2  # that the machine must have been quiet before a round, where one waits for it
 
 
 @dataclass
@@ -36,11 +38,21 @@ class Result:
         return asdict(self) | {"met": self.met, "noisy": self.noisy}
 
 
+def _wait_for_quiet(stack, seconds):
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        with Others(stack.pids) as others:
+            time.sleep(QUIET_S)
+        if others.share <= NOISE_MAX:
+            return
+
+
 def rounds(stack, measure, count=ROUNDS):
     """Calls `measure` (which returns a dict of figures) until `count` rounds were quiet, or enough
     rounds were had; gives the quietest ones and the largest share of others among them."""
     had = []
     while len(had) < count + ROUNDS_MORE:
+        _wait_for_quiet(stack, stack.patience)
         with Others(stack.pids) as others:
             figures = measure()
         had.append((others.share, len(had), figures))

@@ -20,10 +20,11 @@ class BenchError(Exception):
 
 
 class Stack:
-    def __init__(self, run, base, binaries):
+    def __init__(self, run, base, binaries, patience=0):
         self.run = Path(run).resolve()
         self.bin = Path(binaries).resolve()
         self.base = base
+        self.patience = patience  # s that a round may wait for other processes to be quiet
         self._environ = {
             name: value for name, value in os.environ.items() if not name.startswith("TIDEGATE_")
         }
