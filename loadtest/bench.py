@@ -34,7 +34,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, metavar="PART")
     parser.add_argument("--soak", type=float, default=0, metavar="MINUTES")
-    parser.add_argument("--patience", type=float, default=0, metavar="SECONDS", help="longest wait for quiet before a round")
+    parser.add_argument("--patience", type=float, default=0, metavar="SECONDS")
     parser.add_argument("--run", default=TOP / "build/bench-run", help="run directory (build/bench-run)")
     parser.add_argument("--base", type=int, default=int(os.environ.get("TIDEGATE_BENCH_PORT_BASE", 21080)))
     parser.add_argument("--bin", default=TOP / "build/release/bin", help="programs (build/release/bin)")
