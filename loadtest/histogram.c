@@ -2,7 +2,6 @@
 #include "loadtest/histogram.h"
 
 #include <assert.h>
-#include <stddef.h>
 
 static size_t bucket_of(uint64_t us)
 {

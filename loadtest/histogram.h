@@ -5,10 +5,11 @@
 #ifndef TG_HISTOGRAM_H
 #define TG_HISTOGRAM_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #define TG_HISTOGRAM_EXACT   64 /* below this many µs each has its own bucket */
-#define TG_HISTOGRAM_BUCKETS (TG_HISTOGRAM_EXACT * 32)
+#define TG_HISTOGRAM_BUCKETS ((size_t)TG_HISTOGRAM_EXACT * 32)
 
 typedef struct tg_histogram {
     uint64_t count;
