@@ -159,8 +159,9 @@ static void read_messages(tg_worker_thread_t *thread)
     }
 }
 
-/* Reads on while the server works on a batch. A record that waits for its schema ends it: the
- * registry must not be waited for inside a transaction. */
+/* Reads on while the server works on a batch. The first record whose schema cannot be had ends it,
+ * so a transaction stays open for one wait for the registry (registry.timeout) at the most; the
+ * server's own bound for a stalled session is 5 s. */
 static bool read_meanwhile(void *arg)
 {
     tg_worker_thread_t *thread = arg;
