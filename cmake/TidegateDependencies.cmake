@@ -7,6 +7,8 @@ pkg_check_modules(LIBPQ REQUIRED IMPORTED_TARGET libpq>=15)
 pkg_check_modules(HIREDIS REQUIRED IMPORTED_TARGET hiredis>=0.14)
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson>=2.14)
 pkg_check_modules(SIMDJSON REQUIRED IMPORTED_TARGET simdjson>=3.0)
+pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib>=1.2)
+pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd>=1.5)
 pkg_check_modules(H2O REQUIRED IMPORTED_TARGET libh2o-evloop)
 # libh2o's headers must see the same backend switches as the packaged library.
 target_compile_definitions(PkgConfig::H2O INTERFACE H2O_USE_EPOLL=1 H2O_USE_LIBUV=0)
