@@ -92,6 +92,7 @@ __attribute__((cold)) tg_status_t tg_event_refuse(tg_event_job_t *job, const cha
     vsnprintf(words, sizeof(words), format, args);
     va_end(args);
     error->code = code;
+    error->given = false;
     error->field[0] = error->message[0] = '\0';
     if (field.len > 0) {
         tg_avro_error_t path = {0}; /* cuts long names between characters */
@@ -396,9 +397,32 @@ static tg_status_t note_members(tg_event_job_t *job)
     return TG_OK;
 }
 
+/* A field that the event leaves out and its envelope knows: as if it had stood in the event. */
+static tg_status_t write_from_envelope(tg_event_job_t *job, const tg_event_field_t *field,
+                                       tg_str_t text)
+{
+    const tg_json_node_t *nodes = job->nodes;
+    const tg_json_node_t given[] = {
+        {.type = TG_JSON_OBJECT, .next = 2, .count = 1},
+        {.type = TG_JSON_STRING, .next = 2, .key = field->avro->name, .value.text = text}};
+    job->nodes = given;
+    tg_status_t status =
+        field->role == TG_EVENT_TIME ? write_time(job, field, 1) : write_text(job, field, 1);
+    job->nodes = nodes;
+    if (field->role == TG_EVENT_TIME)
+        job->given_time = true;
+    else
+        job->id = (tg_str_t){NULL, 0}; /* it names the event together with its source */
+    return status;
+}
+
 /* A field without a value: absent, or null where null stands for absence. */
 static tg_status_t write_absent(tg_event_job_t *job, const tg_event_field_t *field, bool is_null)
 {
+    if (field->role == TG_EVENT_ID && job->rules->given.id.len > 0)
+        return write_from_envelope(job, field, job->rules->given.id);
+    if (field->role == TG_EVENT_TIME && job->rules->given.time.len > 0)
+        return write_from_envelope(job, field, job->rules->given.time);
     if (is_null && field->null_branch >= 0) {
         write_branch(job, field->null_branch);
         return TG_OK;
@@ -465,10 +489,28 @@ COLD static tg_status_t refuse_time(tg_event_job_t *job, const char *code, const
                                     int64_t limit, const char *unit)
 {
     char text[TG_TIME_TEXT_MAX];
-    tg_str_t field = job->type->fields[job->type->role_field[TG_EVENT_TIME]].avro->name;
+    tg_str_t field = TG_STR("time");
+    if (!job->given_time)
+        field = job->type->fields[job->type->role_field[TG_EVENT_TIME]].avro->name;
     tg_time_format(job->time_us, text);
-    return tg_event_refuse(job, code, field, "%s is %s the limit of %lld %s", text, how,
-                           (long long)limit, unit);
+    (void)tg_event_refuse(job, code, field, "%s is %s the limit of %lld %s", text, how,
+                          (long long)limit, unit);
+    job->error->given = job->given_time;
+    return TG_INVALID;
+}
+
+/* The envelope's time, for a type that has no field for it. */
+static tg_status_t take_given_time(tg_event_job_t *job)
+{
+    tg_str_t text = job->rules->given.time;
+    if (job->client_time || text.len == 0)
+        return TG_OK;
+    job->client_time = job->given_time = true;
+    if (tg_time_parse(text, &job->time_us) == TG_OK)
+        return TG_OK;
+    (void)tg_event_refuse(job, "invalid_value", TG_STR("time"), "expected an RFC 3339 time");
+    job->error->given = true;
+    return TG_INVALID;
 }
 
 static tg_status_t fix_time(tg_event_job_t *job)
@@ -477,6 +519,9 @@ static tg_status_t fix_time(tg_event_job_t *job)
     assert(job->rules->horizon_us > 0);
     const tg_event_rules_t *rules = job->rules;
     tg_event_t *event = job->event;
+    tg_status_t status = take_given_time(job);
+    if (status != TG_OK)
+        return status;
     event->received_at = rules->now;
     event->occurred_at = job->client_time ? job->time_us : rules->now;
     event->time_own = !job->client_time;

@@ -65,9 +65,19 @@ typedef struct tg_event_error {
                           invalid_value, too_old, too_far_ahead, too_large */
     char field[128];   /* dotted path; "" when it is the whole event */
     char message[384]; /* expectation and what came */
+    bool given; /* set by tg_event_encode: the field is one of tg_event_given_t, not the event's */
 } tg_event_error_t;
 
 /* --- ingestion's direction --- */
+
+/* What an envelope (CloudEvents) says of the event inside it. It counts where the event's own
+ * fields are silent: a field with the role gets it, and without such a field it still fixes
+ * identity and time. All empty: nothing. */
+typedef struct tg_event_given {
+    tg_str_t id;     /* at most TG_EVENT_TEXT_MAX bytes, no NUL */
+    tg_str_t source; /* who chose that id; two sources may choose the same text */
+    tg_str_t time;   /* RFC 3339 */
+} tg_event_given_t;
 
 typedef struct tg_event_rules {
     tg_str_t tenant;
@@ -77,6 +87,7 @@ typedef struct tg_event_rules {
     bool clamp_ahead;         /* clamp instead of refuse */
     tg_str_t idempotency_key; /* "" if none */
     uint64_t index;           /* in the request, for the idempotency key */
+    tg_event_given_t given;
 } tg_event_rules_t;
 
 typedef struct tg_event_codec tg_event_codec_t;

@@ -5,7 +5,8 @@
  * canonical form: fields sorted by name, values by their Avro type (21 and 21.0 are one double),
  * times in µs, fields that equal their default left out (null and absent are the same, and a later
  * version of the type with one more optional field changes nothing), free-form JSON with its names
- * sorted. So a batch that is sent twice counts once although nobody numbered its events.
+ * sorted. So a batch that is sent twice counts once although nobody numbered its events. An id that
+ * only the envelope gives (CloudEvents) is hashed with its source, unless it is a UUID.
  *
  * The canonical text is made only for such events; it works on the JSON nodes, since a record's
  * bytes no longer tell what was left out. */
@@ -259,12 +260,27 @@ static void name_by_key(tg_event_job_t *job)
     tg_uuid_v5(&space, parts, TG_ARRAY_LEN(parts), &job->event->id);
 }
 
+/* UUIDv5(tenant/type/source NUL id): in CloudEvents an id is unique within its source only. No
+ * other name has a NUL. */
+static void name_by_source(tg_event_job_t *job)
+{
+    const tg_event_given_t *given = &job->rules->given;
+    assert(given->id.len > 0);
+    const tg_str_t parts[] = {name_prefix(job), given->source, {"", 1}, given->id};
+    tg_uuid_v5(&space, parts, TG_ARRAY_LEN(parts), &job->event->id);
+}
+
 tg_status_t tg_event_identify(tg_event_job_t *job)
 {
     assert(job->event->received_at >= 0);
     if (job->id.len > 0) {
         if (tg_uuid_parse(job->id, &job->event->id) != TG_OK)
             name_by_text(job, job->id);
+        return TG_OK;
+    }
+    if (job->rules->given.id.len > 0) {
+        if (tg_uuid_parse(job->rules->given.id, &job->event->id) != TG_OK)
+            name_by_source(job);
         return TG_OK;
     }
     if (job->client_time) {

@@ -91,8 +91,9 @@ typedef struct tg_event_job {
     tg_buf_t *out;
     tg_event_t *event;
     tg_event_error_t *error;
-    tg_str_t id;      /* the id's text as the client sent it; empty if none */
+    tg_str_t id;      /* the text of the event's own id field; empty if none */
     bool client_time; /* the client sent one: time_us */
+    bool given_time;  /* and it came from the rules, not from a field */
     int64_t time_us;
 } tg_event_job_t;
 

@@ -356,6 +356,35 @@ static void without_id_and_time_the_idempotency_key_names_the_event(void **state
     tg_event_type_unref(type);
 }
 
+/* --- what an envelope gives --- */
+
+static void an_envelopes_id_and_time_count_where_the_event_is_silent(void **state)
+{
+    struct fixture *f = *state;
+    tg_event_type_t *type = builtin("order");
+    f->rules.idempotency_key = TG_STR("key-1");
+    f->rules.given =
+        (tg_event_given_t){TG_STR("o-1"), TG_STR("/shop/1"), TG_STR("2026-02-03T12:00:00+02:00")};
+    pass(f, type, ORDER(""));
+    /* uuid5(namespace, "demo/order//shop/1\0o-1") */
+    assert_id(&f->event, "a2619d3c-7339-58a1-9108-7ee8f84132cc");
+    assert_payload(f, "{\"order_id\":\"o-1\"}");
+    assert_true(f->event.occurred_at == NOW - 10 * TG_US_PER_SECOND);
+    assert_false(f->event.time_own);
+    tg_uuid_t named = f->event.id;
+    assert_true(same_id(named, id_of(f, type, ORDER(",\"order_id\":null"))));
+    f->rules.given.source = TG_STR("/shop/2");
+    assert_false(same_id(named, id_of(f, type, ORDER(""))));
+    f->rules.given.id = TG_STR("7b1e2f9c-5d5e-4c63-9a9b-1a2b3c4d5e6f");
+    pass(f, type, ORDER(""));
+    assert_id(&f->event, "7b1e2f9c-5d5e-4c63-9a9b-1a2b3c4d5e6f");
+
+    pass(f, type, ORDER(",\"order_id\":\"o-1\",\"event_time\":\"2026-02-03T10:00:01Z\""));
+    assert_id(&f->event, "a3b004c6-fa28-53e8-9f96-112d5de33a16"); /* its own, without a source */
+    assert_true(f->event.occurred_at == NOW - 9 * TG_US_PER_SECOND);
+    tg_event_type_unref(type);
+}
+
 /* --- time --- */
 
 static void times_keep_to_their_bounds(void **state)
@@ -573,6 +602,41 @@ static void a_tenants_own_type_may_use_all_of_avro(void **state)
     tg_event_type_unref(type);
 }
 
+static void an_envelope_serves_types_without_such_fields_and_with_required_ones(void **state)
+{
+    struct fixture *f = *state;
+    tg_event_type_t *bare =
+        compile("bare",
+                TG_STR(RECORD("", "{\"name\":\"n\",\"type\":\"long\",\"role\":\"value\"}")));
+    tg_event_type_t *strict =
+        compile("strict", TG_STR(RECORD("", "{\"name\":\"ref\",\"type\":\"string\",\"role\":"
+                                            "\"id\"},{\"name\":\"at\",\"type\":{\"type\":\"long\","
+                                            "\"logicalType\":\"timestamp-millis\"},\"role\":"
+                                            "\"time\"}")));
+    assert_int_equal(encode(f, strict, TG_STR("{}")), TG_INVALID);
+    f->rules.given = (tg_event_given_t){TG_STR("1"), TG_STR("s"), TG_STR("2026-02-03T10:00:00Z")};
+    pass(f, bare, "{\"n\":1}");
+    assert_true(f->event.occurred_at == NOW - 10 * TG_US_PER_SECOND);
+    assert_int_equal(f->event.id.bytes[6] >> 4, 5);
+    pass(f, strict, "{}");
+    assert_payload(f, "{\"ref\":\"1\"}");
+    assert_true(f->event.occurred_at == NOW - 10 * TG_US_PER_SECOND);
+
+    f->rules.given.time = TG_STR("2024-02-03T10:00:00Z");
+    assert_int_equal(encode(f, bare, TG_STR("{\"n\":1}")), TG_INVALID);
+    assert_string_equal(f->error.code, "too_old");
+    assert_string_equal(f->error.field, "time");
+    assert_true(f->error.given);
+    assert_int_equal(encode(f, strict, TG_STR("{\"at\":\"2024-02-03T10:00:00Z\"}")), TG_INVALID);
+    assert_string_equal(f->error.field, "at");
+    assert_false(f->error.given);
+    f->rules.given.time = TG_STR("noon");
+    assert_int_equal(encode(f, bare, TG_STR("{\"n\":1}")), TG_INVALID);
+    assert_string_equal(f->error.code, "invalid_value");
+    tg_event_type_unref(bare);
+    tg_event_type_unref(strict);
+}
+
 static void wrong_roles_and_states_are_refused(void **state)
 {
     (void)state;
@@ -658,6 +722,8 @@ int main(void)
         CASE(an_event_with_a_time_but_no_id_is_named_by_its_content),
         CASE(free_form_content_is_named_whatever_its_order),
         CASE(without_id_and_time_the_idempotency_key_names_the_event),
+        CASE(an_envelopes_id_and_time_count_where_the_event_is_silent),
+        CASE(an_envelope_serves_types_without_such_fields_and_with_required_ones),
         CASE(times_keep_to_their_bounds),
         CASE(what_cannot_be_stored_is_refused_with_code_field_and_words),
         CASE(texts_of_roles_have_at_most_256_bytes),
