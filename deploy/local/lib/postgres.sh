@@ -6,6 +6,9 @@
 # PostgreSQL refuses to run as root. Then the cluster is the `postgres` user's, which must be able
 # to reach it: where the run directory lies below one that only root may enter (/root), the data
 # goes to /var/lib/tidegate-local instead; run/postgres.dir records where it is.
+#
+# The storage engine is chosen when the cluster is made (TIDEGATE_ENGINE) and recorded in
+# run/postgres.engine: a database of one engine cannot be read by the other.
 
 PG_HOME=/var/lib/tidegate-local
 PG_SETTINGS=(
@@ -15,6 +18,10 @@ PG_SETTINGS=(
   timezone=UTC log_timezone=UTC log_min_duration_statement=1s log_checkpoints=off
   "log_line_prefix=%m [%p] %u@%d %a "
 )
+# No background workers: tidegate's own maintenance drives TimescaleDB.
+TIMESCALE_SETTINGS=(
+  shared_preload_libraries=timescaledb timescaledb.telemetry_level=off timescaledb.max_background_workers=0
+)
 
 pg_bin() {
   local dir
@@ -22,6 +29,38 @@ pg_bin() {
     if [[ -x $dir/postgres && -x $dir/initdb ]]; then printf '%s' "$dir"; return; fi
   done
   die "no PostgreSQL server found; run deploy/local/install, or name its bin directory in TIDEGATE_PG_BIN"
+}
+
+# True if the server has TimescaleDB's library.
+pg_offers_timescale() {
+  local file
+  for file in "$(pg_bin)"/../lib/{,postgresql/}timescaledb.so; do
+    if [[ -e $file ]]; then return 0; fi
+  done
+  return 1
+}
+
+# The engine that TIDEGATE_ENGINE asks for.
+engine_wanted() {
+  case ${TIDEGATE_ENGINE:-auto} in
+  auto) if pg_offers_timescale; then printf timescale; else printf plain; fi ;;
+  plain) printf plain ;;
+  timescale)
+    pg_offers_timescale || die "TIDEGATE_ENGINE=timescale, but the PostgreSQL in $(pg_bin) has no TimescaleDB"
+    printf timescale
+    ;;
+  *) die "TIDEGATE_ENGINE is '$TIDEGATE_ENGINE', must be auto, plain or timescale" ;;
+  esac
+}
+
+# The engine of the cluster that exists. One made before engines were recorded is plain.
+engine_of() { cat "$RUN/postgres.engine" 2>/dev/null || printf plain; }
+
+# Refuses an engine that is not the one of the cluster that exists.
+check_engine() {
+  local asked=${TIDEGATE_ENGINE:-auto}
+  if [[ ! -e $RUN/postgres.ready || $asked == auto || $asked == "$(engine_of)" ]]; then return 0; fi
+  die "the database in $RUN was made for engine '$(engine_of)', not '$asked'; make clean forgets it"
 }
 
 # Runs "$@" as the user who owns the cluster.
@@ -51,8 +90,9 @@ pg_data() { printf '%s/data' "$(<"$RUN/postgres.dir")"; }
 pg_prepare() {
   pg_place
   if [[ -e $RUN/postgres.ready ]]; then return 0; fi
-  local data
+  local data engine
   data=$(pg_data)
+  engine=$(engine_wanted)
   as_postgres rm -rf "$data" "$data.pw"
   # shellcheck disable=SC2016
   secret postgres | as_postgres sh -c 'umask 077 && cat >"$1"' - "$data.pw"
@@ -60,6 +100,7 @@ pg_prepare() {
     --auth=scram-sha-256 --encoding=UTF8 --locale=C.UTF-8 --data-checksums \
     >"$LOG/initdb.log" 2>&1 || { cat "$LOG/initdb.log" >&2; die "initdb failed"; }
   as_postgres rm -f "$data.pw"
+  printf '%s\n' "$engine" >"$RUN/postgres.engine"
   touch "$RUN/postgres.ready"
 }
 
@@ -75,7 +116,9 @@ pg_forget_zombie() {
 pg_launch() {
   pg_forget_zombie
   local command=("$(pg_bin)/postgres" -D "$(pg_data)" -p "${PORT[postgres]}") setting
-  for setting in "${PG_SETTINGS[@]}"; do command+=(-c "$setting"); done
+  local settings=("${PG_SETTINGS[@]}")
+  if [[ $(engine_of) == timescale ]]; then settings+=("${TIMESCALE_SETTINGS[@]}"); fi
+  for setting in "${settings[@]}"; do command+=(-c "$setting"); done
   if ((EUID == 0)); then
     command=(setpriv --reuid=postgres --regid=postgres --init-groups -- "${command[@]}")
   fi
@@ -133,5 +176,5 @@ pg_wipe() {
     if [[ $dir == "$RUN/postgres" || $dir == "$PG_HOME"/???????? ]]; then rm -rf "$dir"; fi
     rmdir "$PG_HOME" 2>/dev/null || true
   fi
-  rm -f "$RUN"/postgres.{dir,ready,created}
+  rm -f "$RUN"/postgres.{dir,ready,created,engine}
 }
