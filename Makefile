@@ -9,7 +9,7 @@ PYTHON := /usr/bin/python3
 export TIDEGATE_RUN ?= $(CURDIR)/run
 
 .PHONY: help deps build up down restart reset clean status health logs smoke load db-stats \
-        kafka-topics test test-unit test-asan test-tsan test-fuzz test-e2e lint bench
+        kafka-topics test test-unit test-asan test-tsan test-fuzz test-e2e lint bench soak
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,7 +36,8 @@ reset: build ## stop, forget all data, start
 
 clean: ## stop, remove all data and everything built
 	@$(STACK) clean
-	@if [ -d build/test-run ]; then TIDEGATE_RUN=build/test-run $(STACK) clean; fi
+	@for run in build/test-run build/test-run-ledger build/soak-run; do \
+	  if [ -d $$run ]; then TIDEGATE_RUN=$$run $(STACK) clean || exit 1; fi; done
 	@rm -rf build
 
 status: ## what runs, where, with how much memory
@@ -80,6 +81,12 @@ test-fuzz: ## each fuzz target for a few seconds (FUZZ_SECONDS=60 for longer)
 
 test-e2e: ## end-to-end and fault tests on a stack of their own
 	@tools/test e2e
+
+soak: ## the ledger test over 50 seeds of faults (SOAK_FROM=1 SOAK_SEEDS=50)
+	@deploy/local/install test
+	@$(STACK) fetch
+	@tools/build faults
+	@TIDEGATE_RUN=$(CURDIR)/build/soak-run nice tools/soak
 
 lint: ## formatting, clang-tidy, shellcheck
 	@tools/lint

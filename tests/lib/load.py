@@ -66,7 +66,7 @@ class Load:
     # --- in the threads ---
 
     def _run(self, generator):
-        connection = _Connection(self.address, self.tenant.key)
+        connection = Connection(self.address, self.tenant.key)
         try:
             while not self.stopping.is_set():
                 self._single(connection, generator)
@@ -122,7 +122,7 @@ class Reads:
     """One reader that goes round some paths; use as a context like Load."""
 
     def __init__(self, tenant, paths, pause=0.005):
-        self.connection = _Connection(urllib.parse.urlsplit(tenant.stack.url).netloc, tenant.key)
+        self.connection = Connection(urllib.parse.urlsplit(tenant.stack.url).netloc, tenant.key)
         self.paths = paths
         self.pause = pause
         self.answers = []
@@ -152,12 +152,13 @@ class Reads:
         self.connection.close()
 
 
-class _Connection:
+class Connection:
     """One kept-alive connection. As any careful client, it does not send on one that the server has
     closed already."""
 
-    def __init__(self, address, key):
+    def __init__(self, address, key, timeout=15):
         self.address = address
+        self.timeout = timeout
         self.headers = {"X-API-Key": key, "Content-Type": "application/json"}
         self.connection = None
 
@@ -170,19 +171,19 @@ class _Connection:
         if self.connection is not None and select.select([self.connection.sock], [], [], 0)[0]:
             self.close()
         if self.connection is None:
-            connection = http.client.HTTPConnection(self.address, timeout=15)
+            connection = http.client.HTTPConnection(self.address, timeout=self.timeout)
             connection.connect()
             connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.connection = connection
 
-    def send(self, method, path, body=None):
+    def send(self, method, path, body=None, headers=None):
         """(status, Retry-After, text)"""
         try:
             self._connect()
         except OSError:
             return REFUSED, None, ""
         try:
-            self.connection.request(method, path, body, self.headers)
+            self.connection.request(method, path, body, {**self.headers, **(headers or {})})
             answer = self.connection.getresponse()
             text = answer.read()
         except (OSError, http.client.HTTPException) as error:

@@ -30,7 +30,7 @@ def framed(schema_id, body):
 class Topics:
     def __init__(self, brokers):
         self.brokers = brokers
-        self.producer = Producer({"bootstrap.servers": brokers, "linger.ms": 0})
+        self.producer = Producer({"bootstrap.servers": brokers, "linger.ms": 0, "log_level": 2})
 
     def put(self, topic, partition, value, record_headers=(), key=None):
         """Writes one record; its offset."""
@@ -44,6 +44,11 @@ class Topics:
                               headers=list(record_headers), on_delivery=delivered)
         assert self.producer.flush(10) == 0, "Kafka did not acknowledge"
         return offsets[0]
+
+    def careful_producer(self):
+        """One whose records stand in the topic once, however often the broker goes away."""
+        return Producer({"bootstrap.servers": self.brokers, "linger.ms": 0, "log_level": 2, "enable.idempotence": True,
+                         "message.timeout.ms": 180_000, "reconnect.backoff.max.ms": 500})
 
     @staticmethod
     def of_events():

@@ -73,6 +73,24 @@ kafka_train() (
   mv "$RUN/classes.jsa" "$KAFKA_ARCHIVE"
 )
 
+# For tests that put a proxy before the broker: each "PORT:PROXY" of TIDEGATE_KAFKA_BEHIND is a further
+# listener on PORT that tells its clients to come through PROXY. The later line of a setting wins.
+kafka_behind() {
+  local pair listeners advertised map
+  listeners=$(sed -n 's/^listeners=//p' "$RUN/kafka.properties")
+  advertised=$(sed -n 's/^advertised.listeners=//p' "$RUN/kafka.properties")
+  map=$(sed -n 's/^listener.security.protocol.map=//p' "$RUN/kafka.properties")
+  for pair in "$@"; do
+    listeners+=",BEHIND${pair#*:}://127.0.0.1:${pair%:*}"
+    advertised+=",BEHIND${pair#*:}://127.0.0.1:${pair#*:}"
+    map+=",BEHIND${pair#*:}:PLAINTEXT"
+  done
+  if (($# > 0)); then
+    printf 'listeners=%s\nadvertised.listeners=%s\n' "$listeners" "$advertised"
+    printf 'listener.security.protocol.map=%s\n' "$map"
+  fi
+}
+
 # Writes the settings (the ports may have changed) and formats the data directory once.
 kafka_prepare() {
   local text
@@ -80,6 +98,8 @@ kafka_prepare() {
   text=${text//@PORT@/${PORT[kafka]}}
   text=${text//@CONTROLLER@/${PORT[kafka.admin]}}
   printf '%s\n' "${text//@DATA@/"$RUN/kafka"}" >"$RUN/kafka.properties"
+  # shellcheck disable=SC2086 # a list
+  kafka_behind ${TIDEGATE_KAFKA_BEHIND:-} >>"$RUN/kafka.properties"
   if [[ -e $RUN/kafka.ready ]]; then return 0; fi
   rm -rf "$RUN/kafka"
   kafka_command -XX:SharedArchiveFile="$KAFKA_ARCHIVE"
