@@ -39,6 +39,8 @@ static const tg_option_t options[] = {
     {"upstream.max_waiting",     TG_OPT_UINT,   AT(max_waiting),            "1024",           1, 1000000, "Requests waiting for a connection, per instance and thread; more are answered 503 overloaded."},
     {"upstream.connect_timeout", TG_OPT_MS,     AT(connect_timeout_ms),     "1s",             10, 60000,  "Longest wait for an upstream connection."},
     {"upstream.max_answer",      TG_OPT_BYTES,  AT(max_answer),             "32MiB",          1024, 1073741824, "Largest upstream answer; a larger one is a 502."},
+    {"bundle.inflight",          TG_OPT_UINT,   AT(bundle_inflight),        "4",              0, 1024,   "Bundles of single events on their way, per thread, at which further events wait for company; 0: each event travels alone."},
+    {"bundle.linger",            TG_OPT_MS,     AT(bundle_linger_ms),       "5ms",            0, 1000,   "Longest such wait."},
     {"watch.first",              TG_OPT_MS,     AT(watch_first_ms),         "3s",             0, 60000,   "Longest wait for the control tables at start; without them requests are answered 503 not_ready."},
     {"watch.poll",               TG_OPT_MS,     AT(watch_poll_ms),          "300ms",          50, 60000,  "How often the control tables' version is asked; the bound of a revocation."},
     {"watch.stale",              TG_OPT_MS,     AT(watch_stale_ms),         "10m",            1000, 86400000, "Without PostgreSQL for longer than this, /ready fails; the last snapshot still serves."},
@@ -93,6 +95,9 @@ static void on_gauges(void *arg)
         tg_metric_set(thread->shard, GW_CONNECTIONS, upstream, connections);
         tg_metric_set(thread->shard, GW_WAITING, upstream, waiting);
     }
+    if (thread->gather != NULL)
+        tg_metric_set(thread->shard, GW_BUNDLE_WAITING, 0,
+                      (int64_t)tg_gather_waiting(thread->gather));
     tg_timer_start(thread->loop, &thread->gauges, GAUGES_MS, on_gauges, thread);
 }
 
@@ -102,6 +107,7 @@ static void thread_stop(void *thread_ctx)
     if (thread == NULL)
         return;
     tg_timer_stop(&thread->gauges);
+    tg_gather_close(thread->gather);
     for (size_t i = 0; i < TG_UP_COUNT; i++)
         tg_http_client_close(thread->clients[i]);
     if (thread->directory != NULL)
@@ -109,18 +115,9 @@ static void thread_stop(void *thread_ctx)
     free(thread);
 }
 
-static tg_status_t thread_start(void *arg, tg_loop_t *loop, tg_metrics_shard_t *shard,
-                                void **out_thread_ctx, tg_error_t *error)
+static tg_status_t open_clients(tg_gateway_thread_t *thread, tg_error_t *error)
 {
-    tg_gateway_t *gateway = arg;
-    assert(gateway->watch != NULL);
-    const tg_gateway_config_t *config = gateway->config;
-    tg_gateway_thread_t *thread = calloc(1, sizeof(*thread));
-    if (thread == NULL)
-        return tg_error_set(error, TG_NOMEM, "out of memory");
-    thread->gateway = gateway;
-    thread->loop = loop;
-    thread->shard = shard;
+    const tg_gateway_config_t *config = thread->gateway->config;
     for (size_t i = 0; i < TG_UP_COUNT; i++) {
         tg_http_client_config_t client = {
             .name = tg_upstream_name((tg_upstream_t)i),
@@ -132,11 +129,46 @@ static tg_status_t thread_start(void *arg, tg_loop_t *loop, tg_metrics_shard_t *
             .idle_timeout_ms = 30000, /* below the services' own 75 s, so that we close first */
             .breaker = TG_BREAKER_DEFAULTS,
         };
-        tg_status_t status = tg_http_client_open(loop, &client, &thread->clients[i], error);
-        if (status != TG_OK) {
-            thread_stop(thread);
+        tg_status_t status = tg_http_client_open(thread->loop, &client, &thread->clients[i], error);
+        if (status != TG_OK)
             return status;
-        }
+    }
+    return TG_OK;
+}
+
+static tg_status_t open_gather(tg_gateway_thread_t *thread, tg_error_t *error)
+{
+    const tg_gateway_config_t *config = thread->gateway->config;
+    const tg_gather_config_t gather = {
+        .client = thread->clients[TG_UP_INGESTION],
+        .secret = tg_gateway_secret(thread->gateway),
+        .shard = thread->shard,
+        .inflight = config->bundle_inflight,
+        .linger_ms = config->bundle_linger_ms,
+    };
+    if (gather.inflight == 0)
+        return TG_OK;
+    thread->gather = tg_gather_open(thread->loop, &gather);
+    return thread->gather == NULL ? tg_error_set(error, TG_NOMEM, "out of memory") : TG_OK;
+}
+
+static tg_status_t thread_start(void *arg, tg_loop_t *loop, tg_metrics_shard_t *shard,
+                                void **out_thread_ctx, tg_error_t *error)
+{
+    tg_gateway_t *gateway = arg;
+    assert(gateway->watch != NULL);
+    tg_gateway_thread_t *thread = calloc(1, sizeof(*thread));
+    if (thread == NULL)
+        return tg_error_set(error, TG_NOMEM, "out of memory");
+    thread->gateway = gateway;
+    thread->loop = loop;
+    thread->shard = shard;
+    tg_status_t status = open_clients(thread, error);
+    if (status == TG_OK)
+        status = open_gather(thread, error);
+    if (status != TG_OK) {
+        thread_stop(thread);
+        return status;
     }
     on_gauges(thread);
     *out_thread_ctx = thread;

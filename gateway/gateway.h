@@ -11,6 +11,7 @@
 #include "common/http/client.h"
 #include "common/http/server.h"
 #include "common/watch/watch.h"
+#include "gateway/gather.h"
 #include "gateway/routes.h"
 
 typedef struct tg_gateway_config {
@@ -21,7 +22,9 @@ typedef struct tg_gateway_config {
     uint64_t max_connections; /* per upstream instance and thread */
     uint64_t max_waiting;
     uint64_t connect_timeout_ms;
-    uint64_t max_answer; /* bytes of an upstream's answer */
+    uint64_t max_answer;      /* bytes of an upstream's answer */
+    uint64_t bundle_inflight; /* per thread; 0: single events travel alone */
+    uint64_t bundle_linger_ms;
     uint64_t watch_first_ms;
     uint64_t watch_poll_ms;
     uint64_t watch_stale_ms; /* /ready fails when the snapshot is older */
@@ -38,6 +41,7 @@ typedef struct tg_gateway_thread {
     tg_loop_t *loop;
     tg_metrics_shard_t *shard;
     tg_http_client_t *clients[TG_UP_COUNT];
+    tg_gather_t *gather;       /* NULL when single events travel alone */
     tg_directory_t *directory; /* reference; NULL before the first snapshot */
     uint64_t directory_version;
     tg_timer_t gauges;

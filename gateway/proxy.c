@@ -1,10 +1,12 @@
-/* start -> admit -> forward -> on_answer; the shell's deadline or a leaving client cut in through
- * on_gone. Each path ends in exactly one tg_http_reply or tg_http_fail, or in on_gone. */
+/* start -> admit -> forward -> on_answer, or, for a single event in its common form, gather ->
+ * on_outcome; the shell's deadline or a leaving client cut in through on_gone. Each path ends in
+ * exactly one tg_http_reply or tg_http_fail, or in on_gone. */
 #include "gateway/proxy.h"
 
 #include <stdio.h>
 
 #include "common/base/time.h"
+#include "common/event/event.h"
 #include "gateway/auth.h"
 #include "gateway/gateway.h"
 #include "gateway/metrics.h"
@@ -16,8 +18,11 @@ struct exchange {
     tg_http_req_t *req;
     tg_gateway_thread_t *thread;
     const tg_public_route_t *route;
-    tg_http_call_t *call; /* the one wait in flight */
+    tg_str_t tenant;
     uint64_t started_us;
+    tg_http_call_t *call; /* the one wait in flight, or */
+    bool gathered;        /* `item` is it */
+    tg_gather_item_t item;
 };
 
 /* Client headers that travel on, and upstream headers that travel back. */
@@ -96,24 +101,36 @@ static void on_answer(void *arg, tg_status_t status, const tg_http_response_t *r
 static void on_gone(void *user)
 {
     struct exchange *exchange = user;
-    assert(exchange->call != NULL);
-    tg_metric_add(exchange->thread->shard, GW_CLIENT_GONE, 0, 1);
-    tg_http_call_cancel(exchange->call);
+    tg_gateway_thread_t *thread = exchange->thread;
+    assert((exchange->call != NULL) != exchange->gathered);
+    tg_metric_add(thread->shard, GW_CLIENT_GONE, 0, 1);
+    if (exchange->gathered)
+        tg_gather_cancel(thread->gather, &exchange->item);
+    else
+        tg_http_call_cancel(exchange->call);
     exchange->call = NULL;
+}
+
+/* When the upstream's answer must be there. */
+static uint64_t upstream_deadline(const struct exchange *exchange)
+{
+    uint64_t now = tg_loop_now_ms(exchange->thread->loop);
+    uint64_t deadline = tg_http_deadline_at(exchange->req);
+    return deadline > now + DEADLINE_GAP ? deadline - DEADLINE_GAP : now + 1;
 }
 
 #define FORWARD_HEADERS_MAX (TG_ARRAY_LEN(request_headers) + 5)
 
 /* Fills the upstream's headers; the texts live in the request's arena or in `digits` and `trace`.
  */
-static size_t build_headers(const struct exchange *exchange, tg_str_t tenant, tg_str_t remaining,
-                            tg_str_t trace, tg_http_header_t out[FORWARD_HEADERS_MAX])
+static size_t build_headers(const struct exchange *exchange, tg_str_t remaining, tg_str_t trace,
+                            tg_http_header_t out[FORWARD_HEADERS_MAX])
 {
     const tg_http_req_t *req = exchange->req;
     size_t count = 0;
     out[count++] = (tg_http_header_t){TG_STR("x-tidegate-secret"),
                                       tg_gateway_secret(exchange->thread->gateway)};
-    out[count++] = (tg_http_header_t){TG_STR("x-tidegate-tenant"), tenant};
+    out[count++] = (tg_http_header_t){TG_STR("x-tidegate-tenant"), exchange->tenant};
     out[count++] = (tg_http_header_t){TG_STR("x-tidegate-deadline-ms"), remaining};
     out[count++] = (tg_http_header_t){TG_STR("x-request-id"), tg_http_request_id(req)};
     out[count++] = (tg_http_header_t){TG_STR("traceparent"), trace};
@@ -133,13 +150,13 @@ static tg_str_t upstream_method(const tg_http_req_t *req)
     return tg_str_eq(method, TG_STR("HEAD")) ? TG_STR("GET") : method;
 }
 
-static void forward(struct exchange *exchange, tg_str_t tenant)
+static void forward(struct exchange *exchange)
 {
-    assert(exchange->call == NULL);
-    assert(tenant.len > 0);
+    assert(exchange->call == NULL && !exchange->gathered);
+    assert(exchange->tenant.len > 0);
     tg_http_req_t *req = exchange->req;
-    uint64_t now = tg_loop_now_ms(exchange->thread->loop), deadline = tg_http_deadline_at(req);
-    uint64_t remaining = deadline > now + DEADLINE_GAP ? deadline - now - DEADLINE_GAP : 1;
+    uint64_t deadline = upstream_deadline(exchange);
+    uint64_t remaining = deadline - tg_loop_now_ms(exchange->thread->loop);
     char digits[24], trace[TG_TRACE_TEXT_LEN];
     int digits_len = snprintf(digits, sizeof(digits), "%llu", (unsigned long long)remaining);
     tg_trace_format(tg_http_trace(req), trace);
@@ -157,20 +174,81 @@ static void forward(struct exchange *exchange, tg_str_t tenant)
         .method = upstream_method(req),
         .target = tg_buf_view(&target),
         .headers = headers,
-        .header_count = build_headers(exchange, tenant, (tg_str_t){digits, (size_t)digits_len},
+        .header_count = build_headers(exchange, (tg_str_t){digits, (size_t)digits_len},
                                       (tg_str_t){trace, sizeof(trace)}, headers),
         .body = tg_http_body(req),
-        .deadline_at_ms = now + remaining,
+        .deadline_at_ms = deadline,
         .idempotent = exchange->route->rate_class == TG_CLASS_READ,
     };
-    exchange->started_us = tg_time_mono_us();
-    tg_http_set_user(req, exchange, on_gone);
     exchange->call = tg_http_client_call(exchange->thread->clients[exchange->route->upstream],
                                          &upstream, on_answer, exchange);
     tg_buf_dispose(&target);
     if (exchange->call == NULL)
         on_answer(exchange, TG_FULL, NULL);
 }
+
+/* --- a single event, in company --- */
+
+static void reply_outcome(struct exchange *exchange, const tg_bundle_outcome_t *outcome)
+{
+    tg_http_req_t *req = exchange->req;
+    if (outcome->http_code < 300) {
+        tg_http_reply(req, outcome->http_code, "application/json", outcome->body);
+        return;
+    }
+    if (outcome->http_code == 503)
+        tg_http_add_header(req, "retry-after", TG_STR("1"));
+    tg_str_t code = tg_arena_copy(tg_http_arena(req), outcome->code);
+    tg_http_fail(req, outcome->http_code, code.ptr == NULL ? "internal" : code.ptr, outcome->field,
+                 TG_STR_FMT, TG_STR_ARG(outcome->message));
+}
+
+static void on_outcome(void *arg, tg_status_t status, const tg_bundle_outcome_t *outcome)
+{
+    struct exchange *exchange = arg;
+    exchange->gathered = false;
+    if (status == TG_OK && outcome->http_code == TG_BUNDLE_ALONE) {
+        forward(exchange);
+    } else if (status == TG_OK && outcome->http_code >= 200 && outcome->http_code < 600) {
+        finish(exchange, GW_UP_OK);
+        reply_outcome(exchange, outcome);
+    } else {
+        on_answer(exchange, status == TG_OK ? TG_INTERNAL : status, NULL);
+    }
+}
+
+/* Only what needs no word of explanation: anything else goes alone, and is told what is wrong. */
+static bool may_gather(const struct exchange *exchange)
+{
+    const tg_http_req_t *req = exchange->req;
+    size_t body = tg_http_body(req).len;
+    return exchange->route->upstream == TG_UP_INGESTION && exchange->route->v1 &&
+           exchange->thread->gather != NULL && body > 0 && body <= TG_BUNDLE_BODY_MAX &&
+           tg_http_query_text(req).len == 0 &&
+           tg_str_eq(tg_http_header(req, "content-type"), TG_STR("application/json")) &&
+           tg_http_header(req, "content-encoding").len == 0 &&
+           tg_http_header(req, "idempotency-key").len <= TG_BUNDLE_KEY_MAX &&
+           tg_event_type_name_ok(tg_http_segment(req, 0));
+}
+
+static void gather(struct exchange *exchange)
+{
+    tg_http_req_t *req = exchange->req;
+    exchange->gathered = true;
+    exchange->item = (tg_gather_item_t){
+        .event = {.tenant = exchange->tenant,
+                  .type = tg_http_segment(req, 0),
+                  .idempotency_key = tg_http_header(req, "idempotency-key"),
+                  .trace = *tg_http_trace(req),
+                  .body = tg_http_body(req)},
+        .deadline_at_ms = upstream_deadline(exchange),
+        .done = on_outcome,
+        .arg = exchange,
+    };
+    tg_gather_add(exchange->thread->gather, &exchange->item);
+}
+
+/* --- whether it may go at all --- */
 
 /* Charges the tenant's bucket and says so in the answer's headers
  * (draft-ietf-httpapi-ratelimit-headers). */
@@ -258,11 +336,20 @@ void tg_proxy_handle(tg_http_req_t *req, void *thread_ctx)
     if (tenant == NULL || !admit(req, thread, route, tenant))
         return;
 
+    tg_str_t id = tg_arena_copy(tg_http_arena(req), tg_str_from(tenant->id));
     struct exchange *exchange = tg_arena_alloc(tg_http_arena(req), sizeof(*exchange));
-    if (exchange == NULL) {
+    if (exchange == NULL || id.ptr == NULL) {
         tg_http_fail(req, 503, "overloaded", TG_STR(""), "The gateway is out of memory; retry.");
         return;
     }
-    *exchange = (struct exchange){.req = req, .thread = thread, .route = route};
-    forward(exchange, tg_str_from(tenant->id));
+    exchange->req = req;
+    exchange->thread = thread;
+    exchange->route = route;
+    exchange->tenant = id;
+    exchange->started_us = tg_time_mono_us();
+    tg_http_set_user(req, exchange, on_gone);
+    if (may_gather(exchange))
+        gather(exchange);
+    else
+        forward(exchange);
 }

@@ -4,13 +4,15 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "common/event/bundle.h"
 #include "common/observe/log.h"
 #include "ingestion/batch.h"
+#include "ingestion/bundle.h"
 #include "ingestion/metrics.h"
 #include "ingestion/single.h"
 
 #define THREADS_MAX          64
-#define ROUTES               2
+#define ROUTES               3
 #define GAUGES_MS            250
 #define KEY_MAX              1024 /* tenant, type, kind and entity at their limits fit */
 #define VALUE_FACTOR         8    /* an Avro double takes 8 bytes, its JSON at least one */
@@ -35,7 +37,7 @@ enum kafka_state { KAFKA_NO_THREAD, KAFKA_AWAY, KAFKA_THERE };
 static const tg_option_t options[] = {
     TG_HTTP_OPTIONS(tg_ingestion_config_t, http, "8081", "8091"),
     {"kafka.brokers",          TG_OPT_STR,    AT(kafka_brokers),             "127.0.0.1:9092", 1, 1024, "Bootstrap servers, host:port[,...]."},
-    {"kafka.linger",           TG_OPT_MS,     AT(kafka_linger_ms),           "2ms",    0, 100,          "Longest wait for a Kafka batch to fill."},
+    {"kafka.linger",           TG_OPT_MS,     AT(kafka_linger_ms),           "1ms",    0, 100,          "Longest wait for a Kafka batch to fill."},
     {"kafka.max_inflight",     TG_OPT_BYTES,  AT(kafka_max_inflight),        "64MiB",  1048576, 4294967296, "Bytes not yet acknowledged by Kafka, per thread; beyond them 503 overloaded."},
     {"kafka.delivery_timeout", TG_OPT_MS,     AT(kafka_delivery_timeout_ms), "8s",     1000, 300000,    "Longest wait for an acknowledgement; 503 after it."},
     {"kafka.extra",            TG_OPT_STR,    AT(kafka_extra),               "",       0, 4095,         "Further librdkafka properties, name=value[,...]."},
@@ -192,6 +194,12 @@ static void fill_service(tg_ingestion_t *ingestion)
                                              .param_count = TG_ARRAY_LEN(tg_batch_params),
                                              .max_body = config->request_max_bytes,
                                              .format = TG_HTTP_V2,
+                                             .flags = TG_HTTP_ROUTE_INTERNAL};
+    ingestion->routes[2] = (tg_http_route_t){.method = "POST",
+                                             .path = TG_BUNDLE_PATH,
+                                             .handler = tg_bundle_handle,
+                                             .max_body = TG_BUNDLE_BYTES_MAX,
+                                             .format = TG_HTTP_V1,
                                              .flags = TG_HTTP_ROUTE_INTERNAL};
     ingestion->service = (tg_http_service_t){
         .name = "ingestion",

@@ -36,31 +36,35 @@ static bool key_is_sane(tg_str_t key)
            (key.len == 0 || memchr(key.ptr, '\0', key.len) == NULL);
 }
 
-tg_status_t tg_record_rules(const tg_ingestion_thread_t *thread, tg_http_req_t *req,
-                            tg_event_rules_t *out_rules)
+bool tg_record_rules_of(const tg_ingestion_thread_t *thread, tg_str_t tenant,
+                        tg_str_t idempotency_key, tg_event_rules_t *out_rules)
 {
-    tg_str_t tenant = tg_http_tenant(req);
-    tg_str_t key = tg_http_header(req, "idempotency-key");
-    if (!tg_event_tenant_ok(tenant)) {
-        tg_http_fail(req, 400, "invalid_tenant", TG_STR("X-Tidegate-Tenant"),
-                     "The gateway named no tenant.");
-        return TG_INVALID;
-    }
-    if (!key_is_sane(key)) {
-        tg_http_fail(req, 400, "invalid_header", TG_STR("Idempotency-Key"),
-                     "Idempotency-Key must be at most %d bytes of UTF-8; %zu came.",
-                     TG_RECORD_KEY_MAX, key.len);
-        return TG_INVALID;
-    }
     *out_rules = (tg_event_rules_t){
         .tenant = tenant,
         .now = tg_time_now(),
         .max_ahead_us = (int64_t)thread->config->max_ahead_ms * TG_US_PER_MS,
         .horizon_us = (int64_t)thread->config->horizon_ms * TG_US_PER_MS,
         .clamp_ahead = thread->config->clamp_ahead,
-        .idempotency_key = key,
+        .idempotency_key = idempotency_key,
     };
-    return TG_OK;
+    return tg_event_tenant_ok(tenant) && key_is_sane(idempotency_key);
+}
+
+tg_status_t tg_record_rules(const tg_ingestion_thread_t *thread, tg_http_req_t *req,
+                            tg_event_rules_t *out_rules)
+{
+    tg_str_t tenant = tg_http_tenant(req);
+    tg_str_t key = tg_http_header(req, "idempotency-key");
+    if (tg_record_rules_of(thread, tenant, key, out_rules))
+        return TG_OK;
+    if (!tg_event_tenant_ok(tenant))
+        tg_http_fail(req, 400, "invalid_tenant", TG_STR("X-Tidegate-Tenant"),
+                     "The gateway named no tenant.");
+    else
+        tg_http_fail(req, 400, "invalid_header", TG_STR("Idempotency-Key"),
+                     "Idempotency-Key must be at most %d bytes of UTF-8; %zu came.",
+                     TG_RECORD_KEY_MAX, key.len);
+    return TG_INVALID;
 }
 
 /* The media type without parameters and white space behind it. */

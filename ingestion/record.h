@@ -13,6 +13,11 @@
 TG_NODISCARD tg_status_t tg_record_rules(const tg_ingestion_thread_t *thread, tg_http_req_t *req,
                                          tg_event_rules_t *out_rules);
 
+/* The same for an event of a bundle, which has no head of its own; false when tenant or key break a
+ * rule. */
+bool tg_record_rules_of(const tg_ingestion_thread_t *thread, tg_str_t tenant,
+                        tg_str_t idempotency_key, tg_event_rules_t *out_rules);
+
 /* Answers 415 and returns false unless the request's media type is one of the NULL-ended list;
  * *out_index tells which. */
 bool tg_record_media_type(tg_http_req_t *req, const char *const *allowed, size_t *out_index);
