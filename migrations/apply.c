@@ -14,19 +14,115 @@ static const char book_sql[] =
     " number integer PRIMARY KEY, name text NOT NULL, sha256 text NOT NULL,"
     " applied_at timestamptz NOT NULL DEFAULT now(), duration_ms bigint NOT NULL);";
 
-/* Applied migrations as a result of columns number, name, sha256, applied_at; NULL when the
- * database has no book yet. */
-static tg_status_t read_book(const tg_migration_run_t *run, PGresult **out_rows, tg_error_t *error)
+/* Whether the library was loaded at the server's start shows in a setting that it defines then; the
+ * list of libraries itself is for superusers only. */
+static const char offer_sql[] =
+    "SELECT current_setting('timescaledb.disable_load', true) IS NOT NULL AND EXISTS"
+    " (SELECT FROM pg_available_extensions WHERE name = 'timescaledb')";
+
+static tg_status_t has_book(tg_session_t *session, bool *out_exists, tg_error_t *error)
 {
     PGresult *found = NULL;
 
     tg_status_t status =
-        tg_session_query(run->session, "SELECT to_regclass('migrate.applied') IS NOT NULL", 0, NULL,
+        tg_session_query(session, "SELECT to_regclass('migrate.applied') IS NOT NULL", 0, NULL,
                          &found, error);
     if (status != TG_OK)
         return status;
-    bool exists = PQgetvalue(found, 0, 0)[0] == 't';
+    *out_exists = PQgetvalue(found, 0, 0)[0] == 't';
     PQclear(found);
+    return TG_OK;
+}
+
+/* Gives the recorded engine's name, "" when there is none yet. */
+static tg_status_t recorded_engine(tg_session_t *session, char out_name[TG_ENGINE_NAME_MAX],
+                                   tg_error_t *error)
+{
+    PGresult *rows = NULL;
+    bool exists = false;
+
+    out_name[0] = '\0';
+    tg_status_t status = has_book(session, &exists, error);
+    if (status == TG_OK && exists)
+        status =
+            tg_session_query(session, "SELECT name FROM migrate.engine", 0, NULL, &rows, error);
+    if (status == TG_OK && rows != NULL && PQntuples(rows) == 1)
+        (void)snprintf(out_name, TG_ENGINE_NAME_MAX, "%s", PQgetvalue(rows, 0, 0));
+    PQclear(rows);
+    return status;
+}
+
+static tg_status_t offers_timescale(tg_session_t *session, bool *out_offered, tg_error_t *error)
+{
+    PGresult *rows = NULL;
+
+    tg_status_t status = tg_session_query(session, offer_sql, 0, NULL, &rows, error);
+    if (status == TG_OK)
+        *out_offered = PQgetvalue(rows, 0, 0)[0] == 't';
+    PQclear(rows);
+    return status;
+}
+
+static tg_status_t refuse_engine(const char *recorded, const char *asked, tg_error_t *error)
+{
+    return tg_error_set(
+        error, TG_CONFLICT,
+        "this database was made for engine \"%s\", not \"%s\"; the engine is chosen "
+        "once, at the first migration: leave store.engine at auto, or migrate an "
+        "empty database and copy the data",
+        recorded, asked);
+}
+
+/* The choice by what is recorded ("" for nothing), asked for and offered. */
+static tg_status_t choose_engine(const char *recorded, const char *asked, bool offered,
+                                 const char **out_engine, tg_error_t *error)
+{
+    bool by_itself = strcmp(asked, TG_ENGINE_AUTO) == 0;
+    const char *engine = by_itself ? (offered ? "timescale" : "plain") : asked;
+
+    if (recorded[0] != '\0') {
+        if (!by_itself && strcmp(recorded, asked) != 0)
+            return refuse_engine(recorded, asked, error);
+        engine = recorded;
+    }
+    if (strcmp(engine, "timescale") == 0 && !offered)
+        return tg_error_set(error, TG_CONFLICT,
+                            "%s engine \"timescale\", but this server has not loaded TimescaleDB: "
+                            "install it, add timescaledb to shared_preload_libraries and restart%s",
+                            recorded[0] != '\0' ? "this database was made for" : "asked for",
+                            recorded[0] != '\0' ? "" : "; or take store.engine=plain");
+    *out_engine = engine;
+    return TG_OK;
+}
+
+tg_status_t tg_migration_engine(tg_session_t *session, const char *asked,
+                                char out_engine[TG_ENGINE_NAME_MAX], tg_error_t *error)
+{
+    assert(session != NULL);
+    assert(asked != NULL);
+    char recorded[TG_ENGINE_NAME_MAX];
+    const char *engine = NULL;
+    bool offered = false;
+
+    tg_status_t status = recorded_engine(session, recorded, error);
+    if (status == TG_OK)
+        status = offers_timescale(session, &offered, error);
+    if (status == TG_OK)
+        status = choose_engine(recorded, asked, offered, &engine, error);
+    if (status == TG_OK)
+        (void)snprintf(out_engine, TG_ENGINE_NAME_MAX, "%s", engine);
+    return status;
+}
+
+/* Applied migrations as a result of columns number, name, sha256, applied_at; NULL when the
+ * database has no book yet. */
+static tg_status_t read_book(const tg_migration_run_t *run, PGresult **out_rows, tg_error_t *error)
+{
+    bool exists = false;
+
+    tg_status_t status = has_book(run->session, &exists, error);
+    if (status != TG_OK)
+        return status;
     if (!exists) {
         *out_rows = NULL;
         return TG_OK;
@@ -39,20 +135,14 @@ static tg_status_t read_book(const tg_migration_run_t *run, PGresult **out_rows,
         0, NULL, out_rows, error);
 }
 
+/* Again, under the lock: another first run may have chosen otherwise. */
 static tg_status_t check_engine(const tg_migration_run_t *run, tg_error_t *error)
 {
-    PGresult *rows = NULL;
+    char recorded[TG_ENGINE_NAME_MAX];
 
-    tg_status_t status =
-        tg_session_query(run->session, "SELECT name FROM migrate.engine", 0, NULL, &rows, error);
-    if (status != TG_OK)
-        return status;
-    if (PQntuples(rows) == 1 && strcmp(PQgetvalue(rows, 0, 0), run->engine) != 0)
-        status = tg_error_set(error, TG_CONFLICT,
-                              "this database was made for engine \"%s\", not \"%s\"; the engine is "
-                              "chosen once, at the first migration",
-                              PQgetvalue(rows, 0, 0), run->engine);
-    PQclear(rows);
+    tg_status_t status = recorded_engine(run->session, recorded, error);
+    if (status == TG_OK && recorded[0] != '\0' && strcmp(recorded, run->engine) != 0)
+        status = refuse_engine(recorded, run->engine, error);
     return status;
 }
 
@@ -257,6 +347,7 @@ tg_status_t tg_migration_status(const tg_migration_run_t *run, tg_error_t *error
     tg_status_t status = check_book(run, &rows, error);
     if (status != TG_OK)
         return status;
+    (void)fprintf(run->out, "%-40s %s\n", "engine", run->engine);
     for (size_t i = 0; i < run->files->count; i++) {
         const tg_migration_t *file = &run->files->items[i];
         int row = row_of(rows, file->number);

@@ -23,6 +23,16 @@ typedef struct tg_migration_run {
     FILE *out;             /* a line per migration */
 } tg_migration_run_t;
 
+#define TG_ENGINE_NAME_MAX 32
+#define TG_ENGINE_AUTO     "auto"
+
+/* The engine to run with: the one that the database records; else `asked`, or by "auto" timescale
+ * where the server has loaded that extension and plain elsewhere. TG_CONFLICT when `asked` is not
+ * the recorded one, or the server cannot serve it; the text says what to do. */
+TG_NODISCARD tg_status_t tg_migration_engine(tg_session_t *session, const char *asked,
+                                             char out_engine[TG_ENGINE_NAME_MAX],
+                                             tg_error_t *error);
+
 /* Applies what is missing. */
 TG_NODISCARD tg_status_t tg_migration_up(const tg_migration_run_t *run, tg_error_t *error);
 

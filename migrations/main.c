@@ -21,7 +21,7 @@ typedef struct migrate_config {
 static const tg_option_t options[] = {
     {"pg.dsn",         TG_OPT_SECRET, AT(dsn),          "dbname=tidegate", 1, 4096,   "Connection string of the role that owns the schemas."},
     {"migrations.dir", TG_OPT_STR,    AT(dir),          "migrations",      1, 1024,   "Folder with common/ and one folder per engine."},
-    {"store.engine",   TG_OPT_STR,    AT(engine),       "plain",           1, 32,     "Storage engine: the name of its folder; chosen once per database."},
+    {"store.engine",   TG_OPT_STR,    AT(engine),       TG_ENGINE_AUTO,    1, TG_ENGINE_NAME_MAX - 1, "Storage engine: auto, timescale, plain; chosen once per database. auto: what it records, else timescale where the server has loaded it."},
     {"lock.wait",      TG_OPT_MS,     AT(lock_wait_ms), "60s",             1, 3600000, "Longest wait for another run to end."},
 };
 // clang-format on
@@ -49,7 +49,7 @@ static command_fn find_command(const char *name)
     return NULL;
 }
 
-/* An engine's name becomes a part of a path. */
+/* An engine's name becomes a part of a path: its folder beside common/. */
 static bool is_engine(const char *name)
 {
     return name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_")] == '\0' &&
@@ -61,16 +61,18 @@ static tg_status_t run_command(const migrate_config_t *config, command_fn comman
 {
     tg_migration_files_t files = {0};
     tg_session_t *session = NULL;
+    char engine[TG_ENGINE_NAME_MAX];
 
     if (!is_engine(config->engine))
         return tg_error_set(error, TG_INVALID, "store.engine: no engine is called \"%s\"",
                             config->engine);
-    tg_status_t status = tg_migration_files_load(config->dir, config->engine, &files, error);
+    tg_status_t status = tg_session_open(config->dsn, "tidegate-migrate", &session, error);
     if (status == TG_OK)
-        status = tg_session_open(config->dsn, "tidegate-migrate", &session, error);
+        status = tg_migration_engine(session, config->engine, engine, error);
+    if (status == TG_OK)
+        status = tg_migration_files_load(config->dir, engine, &files, error);
     if (status == TG_OK) {
-        tg_migration_run_t run = {session, &files, config->engine, config->lock_wait_ms,
-                                  dry_run, stdout};
+        tg_migration_run_t run = {session, &files, engine, config->lock_wait_ms, dry_run, stdout};
         status = command(&run, error);
     }
     tg_session_close(session);

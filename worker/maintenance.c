@@ -15,16 +15,17 @@
 #include "worker/outbox.h"
 #include "worker/store/pgarray.h"
 #include "worker/store/sql.h"
+#include "worker/upkeep/refresh.h"
 
-#define LEASE_SECONDS  30.0
-#define DAYS_AHEAD     3 /* today and two more */
-#define REFRESH_LIMIT  100
-#define REFRESH_ROUNDS 10 /* then the next round goes on: the lease must be renewed */
-#define PURGE_LIMIT    10000
-#define DELIVERY_MS    3000 /* below TG_OUTBOX_WAIT_MS */
-#define TURN_MS        200
-#define FLUSH_MS       1000
-#define CONFLICT_TRIES 3
+#define LEASE_SECONDS 30.0
+#define DAYS_AHEAD    3 /* today and two more */
+#define RENEW_MS      10000
+#define BUDGET_MS     10000 /* of one long task in one round */
+#define WAIT_TURN_MS  5
+#define PURGE_LIMIT   10000
+#define DELIVERY_MS   3000 /* below TG_OUTBOX_WAIT_MS */
+#define TURN_MS       200
+#define FLUSH_MS      1000
 
 _Static_assert(DELIVERY_MS < TG_OUTBOX_WAIT_MS, "a round must end before the server ends it");
 
@@ -40,16 +41,27 @@ struct tg_maintenance {
     tg_loop_t *loop; /* the thread's */
     tg_producer_t *producer;
     uint64_t round_at_ms;
-    bool holder; /* the lease was ours in the last round */
+    bool holder;           /* the lease was ours when we last asked */
+    int64_t epoch;         /* of the lease, while it is ours */
+    uint64_t lease_at_ms;  /* when to renew it */
+    tg_refresh_t *refresh; /* NULL until the engine is known */
+    bool failed;           /* a task of this round */
 };
 
-static void note(tg_maintenance_t *m, unsigned task, tg_status_t status)
+static const char *const task_names[WK_TASK_COUNT] = {
+    [WK_TASK_DAYS] = "days",   [WK_TASK_HOURS] = "hours",     [WK_TASK_DAY_ROLLUP] = "day_rollup",
+    [WK_TASK_PURGE] = "purge", [WK_TASK_HORIZON] = "horizon", [WK_TASK_COMPRESS] = "compress",
+};
+
+static void note(tg_maintenance_t *m, unsigned task, tg_status_t status, const tg_conn_t *conn)
 {
     tg_metric_add(m->shard, WK_MAINTENANCE, task * 2 + (status == TG_OK ? 0 : 1), 1);
-    if (status != TG_OK)
-        tg_log_warn("maintenance_failed", TG_F_INT("task", task),
-                    TG_F_TEXT("sqlstate", tg_conn_sqlstate(m->conn)),
-                    TG_F_TEXT("text", tg_conn_message(m->conn)));
+    if (status == TG_OK || atomic_load(&m->stopping))
+        return;
+    m->failed = true;
+    tg_log_warn("maintenance_failed", TG_F_TEXT("task", task_names[task]),
+                TG_F_TEXT("sqlstate", tg_conn_sqlstate(conn)),
+                TG_F_TEXT("text", tg_conn_message(conn)));
 }
 
 /* Takes or renews the lease for so long; with 0 it gives it back. */
@@ -62,11 +74,24 @@ static bool take_lease(tg_maintenance_t *m, double length)
     memcpy(&bits, &length, sizeof(bits));
     tg_pg_put_int8(seconds, bits);
     const tg_str_t params[] = {TG_STR("maintenance"), tg_str_from(m->owner), {seconds, 8}};
+    m->lease_at_ms = tg_time_mono_ms() + RENEW_MS;
     if (tg_conn_query(m->conn, TG_SQL_LEASE, params, &result) != TG_OK)
         return false;
     bool held = PQntuples(result) == 1;
+    if (held)
+        m->epoch = tg_conn_int8(result, 0, 0);
     PQclear(result);
     return held;
+}
+
+/* Renews the lease when it is time; whether it is ours. */
+static bool keep_lease(tg_maintenance_t *m)
+{
+    bool fresh = false;
+
+    if (tg_time_mono_ms() >= m->lease_at_ms && tg_conn_connect(m->conn, &fresh) == TG_OK)
+        m->holder = take_lease(m, LEASE_SECONDS);
+    return m->holder && !atomic_load(&m->stopping);
 }
 
 static void make_days(tg_maintenance_t *m)
@@ -82,53 +107,88 @@ static void make_days(tg_maintenance_t *m)
     if (status == TG_OK)
         status = tg_conn_query(m->conn, TG_SQL_ENSURE_DAYS, &bytes, NULL);
     tg_pgarray_dispose(&days);
-    note(m, WK_TASK_DAYS, status);
+    note(m, WK_TASK_DAYS, status, m->conn);
 }
 
-/* One call of a refresh function in its own REPEATABLE READ transaction; how many it rolled up. */
-static tg_status_t refresh_once(tg_maintenance_t *m, enum tg_sql statement, int32_t *out_done)
+/* Waits a moment for a long statement, keeping the lease and the producer going. */
+static bool keep_going(void *arg)
+{
+    tg_maintenance_t *m = arg;
+
+    tg_loop_turn(m->loop, WAIT_TURN_MS);
+    return keep_lease(m);
+}
+
+static void on_refreshed(void *arg, unsigned level, double seconds)
+{
+    tg_maintenance_t *m = arg;
+    tg_metric_observe(m->shard, WK_REFRESH_SECONDS, level, seconds);
+}
+
+/* Asks the database once which engine it was made for. */
+static tg_status_t open_refresh(tg_maintenance_t *m)
 {
     PGresult *result = NULL;
-    char limit[4];
 
-    tg_pg_put_int4(limit, REFRESH_LIMIT);
-    const tg_str_t params = {limit, sizeof(limit)};
-    tg_status_t status = tg_conn_send_text(m->conn, "BEGIN ISOLATION LEVEL REPEATABLE READ");
-    if (status == TG_OK)
-        status = tg_conn_send(m->conn, statement, &params);
-    if (status == TG_OK)
-        status = tg_conn_flush(m->conn);
-    if (status == TG_OK)
-        status = tg_conn_expect(m->conn);
-    if (status == TG_OK)
-        status = tg_conn_result(m->conn, &result);
-    if (status == TG_OK)
-        status = tg_conn_send_text(m->conn, "COMMIT");
-    if (status == TG_OK)
-        status = tg_conn_flush(m->conn);
-    if (status == TG_OK)
-        status = tg_conn_expect(m->conn);
-    if (status == TG_OK)
-        *out_done = tg_conn_int4(result, 0, 0);
+    if (m->refresh != NULL)
+        return TG_OK;
+    tg_status_t status = tg_conn_query(m->conn, TG_SQL_ENGINE, NULL, &result);
+    if (status != TG_OK)
+        return status;
+    bool plain = tg_str_eq(tg_conn_cell(result, 0, 0), TG_STR("plain"));
     PQclear(result);
-    tg_conn_settle(m->conn);
-    return status;
+    const tg_refresh_config_t config = {.dsn = m->config->pg_dsn,
+                                        .engine = plain ? TG_ENGINE_PLAIN : TG_ENGINE_TIMESCALE,
+                                        .connect_timeout_ms = m->config->pg_connect_ms,
+                                        .compress_after_ms = m->config->compress_after_ms,
+                                        .wait = keep_going,
+                                        .refreshed = on_refreshed,
+                                        .arg = m};
+    m->refresh = tg_refresh_create(&config);
+    return m->refresh != NULL ? TG_OK : TG_NOMEM;
 }
 
-static void refresh(tg_maintenance_t *m, enum tg_sql statement, unsigned task)
+static tg_status_t refresh_hours(tg_refresh_t *refresh)
 {
-    tg_status_t status = TG_OK;
-    int32_t done = REFRESH_LIMIT;
-    unsigned conflicts = 0;
+    return tg_refresh_level(refresh, TG_REFRESH_HOURS, BUDGET_MS);
+}
 
-    for (unsigned i = 0; i < REFRESH_ROUNDS && done >= REFRESH_LIMIT; i++) {
-        status = refresh_once(m, statement, &done);
-        if (status == TG_CONFLICT && conflicts++ < CONFLICT_TRIES)
-            continue;
-        if (status != TG_OK)
-            break;
+static tg_status_t refresh_days(tg_refresh_t *refresh)
+{
+    return tg_refresh_level(refresh, TG_REFRESH_DAYS, BUDGET_MS);
+}
+
+static tg_status_t compress(tg_refresh_t *refresh)
+{
+    return tg_refresh_compress(refresh, BUDGET_MS);
+}
+
+static tg_status_t drop(tg_refresh_t *refresh)
+{
+    return tg_refresh_drop(refresh, BUDGET_MS);
+}
+
+/* What runs on the connection of its own, in this order. */
+static const struct {
+    unsigned task;
+    tg_status_t (*run)(tg_refresh_t *refresh);
+} long_tasks[] = {
+    {WK_TASK_HOURS, refresh_hours},
+    {WK_TASK_DAY_ROLLUP, refresh_days},
+    {WK_TASK_HORIZON, drop},
+    {WK_TASK_COMPRESS, compress},
+};
+
+static void run_long_tasks(tg_maintenance_t *m)
+{
+    if (open_refresh(m) != TG_OK) {
+        note(m, WK_TASK_HOURS, TG_UNAVAILABLE, m->conn);
+        return;
     }
-    note(m, task, status);
+    for (size_t i = 0; i < TG_ARRAY_LEN(long_tasks) && keep_lease(m); i++) {
+        tg_status_t status = long_tasks[i].run(m->refresh);
+        note(m, long_tasks[i].task, status, tg_refresh_conn(m->refresh));
+    }
 }
 
 static void purge_times(tg_maintenance_t *m)
@@ -136,7 +196,7 @@ static void purge_times(tg_maintenance_t *m)
     char limit[8];
     tg_pg_put_int8(limit, PURGE_LIMIT);
     const tg_str_t params = {limit, sizeof(limit)};
-    note(m, WK_TASK_PURGE, tg_conn_query(m->conn, TG_SQL_PURGE_TIMES, &params, NULL));
+    note(m, WK_TASK_PURGE, tg_conn_query(m->conn, TG_SQL_PURGE_TIMES, &params, NULL), m->conn);
 }
 
 static void publish(tg_maintenance_t *m)
@@ -176,10 +236,10 @@ static void round_of_work(tg_maintenance_t *m, bool upkeep)
     m->holder = take_lease(m, LEASE_SECONDS);
     if (!m->holder)
         return;
+    m->failed = false;
     make_days(m);
-    refresh(m, TG_SQL_HOURS_REFRESH, WK_TASK_HOURS);
-    refresh(m, TG_SQL_DAYS_REFRESH, WK_TASK_DAY_ROLLUP);
     purge_times(m);
+    run_long_tasks(m);
 }
 
 static void *run(void *arg)
@@ -264,6 +324,7 @@ void tg_maintenance_close(tg_maintenance_t *maintenance)
     atomic_store(&maintenance->stopping, true);
     if (maintenance->running)
         pthread_join(maintenance->id, NULL);
+    tg_refresh_destroy(maintenance->refresh);
     tg_conn_destroy(maintenance->conn);
     free(maintenance);
 }

@@ -27,6 +27,7 @@ static const tg_option_t options[] = {
     {"buffer.max_rows", TG_OPT_UINT, AT(buffer_max_rows), "50000", 1, 10000000, "Records waiting per thread; at this number reading pauses."},
     {"buffer.max_bytes", TG_OPT_BYTES, AT(buffer_max_bytes), "64MiB", 65536, 17179869184.0, "Bytes waiting per thread; at this number reading pauses."},
     {"maintenance.interval", TG_OPT_MS, AT(maintenance_interval_ms), "5s", 100, 3600000, "Pause between two rounds of maintenance."},
+    {"compression.after", TG_OPT_MS, AT(compress_after_ms), "7d", 0, 37152000000.0, "TimescaleDB: age at which a day is compressed; 0: never."},
     {"worker.drain", TG_OPT_MS, AT(drain_ms), "4s", 0, 60000, "On SIGTERM, longest time for storing what is in hand."},
     {"http.admin_listen", TG_OPT_STR, AT(admin_listen), "127.0.0.1:8094", 3, 255, "Address and port of /health, /ready and /metrics."},
     {"log.level", TG_OPT_STR, AT(log_level), "info", 4, 5, "Lowest level written: debug, info, warn, error."},

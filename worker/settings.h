@@ -18,7 +18,7 @@ typedef struct tg_worker_config {
     uint64_t threads;
     uint64_t batch_max_rows, batch_linger_ms;
     uint64_t buffer_max_rows, buffer_max_bytes;
-    uint64_t maintenance_interval_ms;
+    uint64_t maintenance_interval_ms, compress_after_ms;
     uint64_t drain_ms;
     char *admin_listen, *log_level;
 } tg_worker_config_t;

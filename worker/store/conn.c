@@ -133,6 +133,15 @@ static tg_status_t connect_to_server(tg_conn_t *conn)
     return TG_OK;
 }
 
+/* Before the pipeline mode: several statements in one go. */
+static bool set_up(const tg_conn_t *conn, const char *sql)
+{
+    PGresult *result = PQexec(conn->pg, sql);
+    bool set = PQresultStatus(result) == PGRES_COMMAND_OK;
+    PQclear(result);
+    return set;
+}
+
 static tg_status_t prepare_statements(tg_conn_t *conn)
 {
     for (size_t i = 0; i < conn->config.statement_count; i++) {
@@ -158,9 +167,8 @@ tg_status_t tg_conn_connect(tg_conn_t *conn, bool *out_fresh)
     tg_status_t status = connect_to_server(conn);
     if (status != TG_OK)
         return status;
-    PGresult *result = PQexec(conn->pg, SESSION_SETTINGS);
-    bool set = PQresultStatus(result) == PGRES_COMMAND_OK;
-    PQclear(result);
+    bool set = set_up(conn, SESSION_SETTINGS) &&
+               (conn->config.settings == NULL || set_up(conn, conn->config.settings));
     if (!set || PQsetnonblocking(conn->pg, 1) != 0 || PQenterPipelineMode(conn->pg) == 0)
         return lost(conn, "cannot set up the session");
     status = prepare_statements(conn);

@@ -30,6 +30,7 @@ typedef struct tg_statement {
 typedef struct tg_conn_config {
     const char *dsn;
     const char *name;                 /* application_name */
+    const char *settings;             /* SQL that sets up the session further; NULL: none */
     const tg_statement_t *statements; /* prepared at connect; borrowed for good */
     size_t statement_count;
     uint64_t connect_timeout_ms;

@@ -26,8 +26,7 @@ enum tg_sql {
     TG_SQL_RESET,       /* topic, partition, epoch, incarnation: starts anew at the earliest */
     TG_SQL_END_OWNER,   /* topic, partition: terminates the backend that holds the row */
     TG_SQL_LEASE,       /* name, owner, seconds: 1 row while we hold it */
-    TG_SQL_HOURS_REFRESH,
-    TG_SQL_DAYS_REFRESH,
+    TG_SQL_ENGINE,      /* "plain" or "timescale" */
     TG_SQL_PURGE_TIMES, /* limit */
     TG_SQL_DEAD_UNSENT, /* limit: rows, one per header */
     TG_SQL_DEAD_SENT,   /* id */

@@ -18,6 +18,7 @@
 #define COLUMNS_MAX      10
 #define COLUMN_BYTES_MAX ((size_t)256 << 20) /* far above what the buffers can hold */
 #define DAYS_KNOWN       65536               /* days since 1970 that the cache can note */
+#define DAYS_KNOWN_MS    60000               /* for so long: the horizon moves */
 #define CAREFUL_BATCHES  64                  /* after a duplicate */
 
 struct tg_store {
@@ -31,6 +32,7 @@ struct tg_store {
     tg_pgarray_t columns[COLUMNS_MAX];
     tg_str_t params[TG_CONN_PARAMS_MAX];
     uint8_t days[DAYS_KNOWN / 8]; /* bit set: the day's partitions exist */
+    uint64_t days_until_ms;       /* then all of them are asked for again */
 };
 
 tg_store_t *tg_store_create(tg_conn_t *conn, size_t max_rows)
@@ -141,6 +143,10 @@ static tg_status_t ensure_days(tg_store_t *store, const tg_batch_t *batch)
     size_t count = 0;
     tg_str_t days = {0};
 
+    if (tg_time_mono_ms() >= store->days_until_ms) {
+        memset(store->days, 0, sizeof(store->days));
+        store->days_until_ms = tg_time_mono_ms() + DAYS_KNOWN_MS;
+    }
     if (!missing_days(store, batch, missing, &count))
         return TG_INVALID;
     if (count == 0)
