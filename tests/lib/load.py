@@ -121,8 +121,8 @@ class Load:
 class Reads:
     """One reader that goes round some paths; use as a context like Load."""
 
-    def __init__(self, tenant, paths, pause=0.005):
-        self.connection = Connection(urllib.parse.urlsplit(tenant.stack.url).netloc, tenant.key)
+    def __init__(self, tenant, paths, pause=0.005, url=None):
+        self.connection = Connection(urllib.parse.urlsplit(url or tenant.stack.url).netloc, tenant.key)
         self.paths = paths
         self.pause = pause
         self.answers = []

@@ -9,6 +9,7 @@ from lib.ledger import check, schedule
 from lib.ledger.clients import Client, Garbage
 from lib.ledger.faults import Faults
 from lib.ledger.observe import Observer
+from lib.load import CUT, REFUSED, Reads
 from lib.tenants import Tenant
 from lib.waiting import until
 
@@ -16,6 +17,8 @@ TENANTS = 3
 RETRIED = 0.5     # of the events whose fate is unknown; the others may be stored or not
 RECOVERY = 90     # seconds for each step after the faults, on a loaded machine
 ROLLED_UP = 30
+READS = ("/v1/kpi/minute", "/v1/kpi/hour", "/v1/metrics", "/v1/streams/top")
+HONEST = {200, 502, 503, 504, CUT, REFUSED}  # what a read may be answered under faults
 
 
 class Violated(AssertionError):
@@ -65,8 +68,9 @@ class _Round:
     def _load_and_faults(self):
         for part in (*self.clients, self.garbage):
             part.start()
+        reads = Reads(self.tenants[0], READS, pause=0.02, url=self.world.url)
         try:
-            with Faults(self.world, self.plan) as faults:
+            with reads, Faults(self.world, self.plan) as faults:
                 time.sleep(max(0.0, faults.started + self.plan.seconds - time.monotonic()))
             before = [client.acknowledged for client in self.clients]
             for client, count in zip(self.clients, before):
@@ -78,6 +82,8 @@ class _Round:
             self.garbage.stop()
         for client in self.clients:
             client.join()
+        self.ledger.answers.extend(f"{answer.status} for a read: {answer.text[:300]}" for answer in reads.answers
+                                   if answer.status not in HONEST)
 
     def _settle(self):
         for client in self.clients:
