@@ -1,8 +1,12 @@
 /* Many events.
  *
- *   handle -> split -> run: each item parsed, typed, encoded, looked up, produced
- *                       |-- a type that is not cached: on_type -> run, from the same item
- *                       `-- at the end: the last on_acknowledged -> finish
+ *   handle -> body -> split -> run: each item read, typed, encoded, looked up, produced
+ *                               |-- a type that is not cached: on_fetched -> run, from the same
+ * item
+ *                               `-- at the end: the last on_acknowledged -> finish
+ *
+ * A strict request is run twice: first every item is checked and nothing produced, and only if all
+ * are valid it is run again. By then all types are there, and they are the same.
  *
  * The struct outlives a request that was given up: its records may be on their way. Exactly one
  * finish() ends each batch; it comes when nothing is left to do, to fetch or to be acknowledged. */
@@ -11,36 +15,36 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "ingestion/envelope.h"
+#include "ingestion/body.h"
 #include "ingestion/idset.h"
+#include "ingestion/item.h"
+#include "ingestion/letter.h"
 #include "ingestion/metrics.h"
 #include "ingestion/record.h"
 #include "ingestion/results.h"
 #include "ingestion/split.h"
+#include "ingestion/types.h"
 
-#define TEXTS_MAX   ((size_t)1 << 20) /* fields and messages of rejected items; then codes only */
+#define TEXTS_MAX   ((size_t)1 << 20) /* fields and messages of refused items; then codes only */
 #define ITEM_ANSWER ((size_t)256)     /* bytes of an item's answer besides those */
 #define ITEMS_FIRST ((size_t)64)
 
-const tg_param_t tg_batch_params[1] = {
+const tg_param_t tg_batch_params[TG_BATCH_PARAM_COUNT] = {
     [TG_BATCH_PARAM_TYPE] = {.name = "type",
                              .type = TG_PARAM_STR,
                              .min = 1,
                              .max = TG_EVENT_TYPE_MAX},
+    [TG_BATCH_PARAM_STRICT] = {.name = "strict", .type = TG_PARAM_BOOL},
+    [TG_BATCH_PARAM_ON_INVALID] = {.name = "on_invalid",
+                                   .type = TG_PARAM_ENUM,
+                                   .allowed = "reject|dead_letter"},
 };
 
 struct batch;
 
-struct item {
+struct slot {
     struct batch *batch;
-    tg_str_t text; /* in the request's body */
-};
-
-struct batch_type {
-    char name[TG_EVENT_TYPE_MAX];
-    size_t name_len;
-    tg_event_type_t *type; /* owned reference */
-    tg_status_t status;    /* TG_OK, or why there is no type; TG_FULL: not known yet */
+    tg_str_t text; /* in the body */
 };
 
 struct batch {
@@ -48,17 +52,20 @@ struct batch {
     tg_http_req_t *req; /* NULL once the request was given up */
     tg_event_rules_t rules;
     tg_trace_t trace;
-    tg_str_t flat_type; /* of ?type=; empty: items have envelopes */
+    tg_item_source_t source;
+    bool strict, bury_invalid;
 
-    struct item *items;
+    tg_body_t body; /* until the last item was run */
+    struct slot *slots;
     size_t count, capacity;
     tg_result_t *results;
     tg_buf_t texts;
     tg_idset_t *seen;
-    struct batch_type types[TG_BATCH_TYPES_MAX];
-    size_t type_count, type_last;
+    tg_types_t *types;
 
-    size_t next; /* item to work on */
+    size_t next;   /* item to work on */
+    bool checking; /* strict, first time */
+    size_t refused;
     size_t unacknowledged;
     bool waiting;         /* for a type */
     uint64_t produced_us; /* monotonic; 0 before the first record */
@@ -68,12 +75,13 @@ struct batch {
 
 static void batch_free(struct batch *batch)
 {
-    for (size_t i = 0; i < batch->type_count; i++)
-        tg_event_type_unref(batch->types[i].type);
+    tg_body_close(batch->thread, &batch->body);
+    tg_types_destroy(batch->types);
     tg_idset_destroy(batch->seen);
+    tg_buf_dispose(&batch->source.texts);
     tg_buf_dispose(&batch->texts);
     free(batch->results);
-    free(batch->items);
+    free(batch->slots);
     free(batch);
 }
 
@@ -91,10 +99,20 @@ static void count_outcome(struct batch *batch, const tg_results_summary_t *summa
     tg_metric_add(shard, ING_EVENTS, ING_DUPLICATE, summary->duplicate);
     tg_metric_add(shard, ING_EVENTS, ING_REFUSED, summary->rejected);
     tg_metric_add(shard, ING_EVENTS, ING_LOST, summary->failed);
+    tg_metric_add(shard, ING_EVENTS, ING_BURIED, summary->dead_lettered);
+    tg_metric_add(shard, ING_EVENTS, ING_WITHHELD, summary->withheld);
     tg_metric_observe(shard, ING_REQUEST_EVENTS, 0, (double)batch->next);
     if (batch->produced_us != 0)
         tg_metric_observe(shard, ING_PRODUCE_S, 0,
                           (double)(tg_time_mono_us() - batch->produced_us) * 1e-6);
+}
+
+/* A body that is one event answers as that event does. */
+static int answer_code(const struct batch *batch, const tg_results_summary_t *summary)
+{
+    if (tg_form_is_one(batch->source.form) && summary->rejected == 1)
+        return tg_record_http_code(batch->results[0].code);
+    return tg_results_http_code(summary, batch->strict);
 }
 
 static void answer(struct batch *batch, const tg_results_summary_t *summary)
@@ -108,7 +126,7 @@ static void answer(struct batch *batch, const tg_results_summary_t *summary)
         tg_record_fail_503(batch->req, "overloaded");
         return;
     }
-    int code = tg_results_http_code(summary);
+    int code = answer_code(batch, summary);
     if (code == 503)
         tg_http_add_header(batch->req, "retry-after", TG_STR("1"));
     tg_http_reply_buf(batch->req, code, "application/json", &body);
@@ -129,13 +147,72 @@ static void finish(struct batch *batch)
 
 /* --- an item's outcomes --- */
 
-static void reject(struct batch *batch, const tg_event_error_t *error)
+static void lose(struct batch *batch, size_t index, const char *code)
+{
+    tg_result_t *result = &batch->results[index];
+    assert(result->state == TG_RESULT_PENDING);
+    result->state = TG_RESULT_FAILED;
+    result->code = code;
+    batch->refused++;
+}
+
+static void on_acknowledged(void *arg, tg_status_t status)
+{
+    struct slot *slot = arg;
+    struct batch *batch = slot->batch;
+    size_t index = (size_t)(slot - batch->slots);
+    assert(index < batch->count);
+    assert(batch->unacknowledged > 0);
+    tg_result_t *result = &batch->results[index];
+
+    if (status == TG_OK)
+        result->state = result->dead ? TG_RESULT_DEAD_LETTERED : TG_RESULT_ACCEPTED;
+    else
+        lose(batch, index, tg_record_failure(batch->thread, status));
+    batch->unacknowledged--;
+    if (batch->unacknowledged == 0 && !batch->waiting)
+        finish(batch);
+}
+
+/* A record is on its way, or could not be sent. */
+static void note_sent(struct batch *batch, tg_status_t status)
+{
+    if (status == TG_OK)
+        batch->unacknowledged++;
+    else
+        lose(batch, batch->next, tg_record_failure(batch->thread, status));
+}
+
+static void bury(struct batch *batch, const tg_item_t *item, const tg_event_error_t *error)
 {
     tg_result_t *result = &batch->results[batch->next];
-    size_t field_len = strlen(error->field), message_len = strlen(error->message);
+    bool binary = batch->source.form == TG_FORM_BINARY;
+    bool flat = binary || (batch->source.form <= TG_FORM_LINES && batch->source.type.len > 0);
+    tg_letter_t letter = {
+        .tenant = batch->rules.tenant,
+        .type = item->type,
+        .error = error,
+        .form = flat                                  ? "event"
+                : batch->source.form <= TG_FORM_LINES ? "item"
+                                                      : "cloudevent",
+        .attributes = binary && item->cloud.id.len > 0 ? &item->cloud : NULL,
+        .received_at = batch->rules.now,
+        .bytes = batch->slots[batch->next].text,
+    };
+    batch->rules.index = batch->next;
+    tg_letter_name(&batch->rules, &letter.id);
+    result->id = letter.id;
+    result->dead = true;
+    result->state = TG_RESULT_PENDING;
+    note_sent(batch, tg_letter_produce(batch->thread, &letter,
+                                       item->has_trace ? &item->trace : &batch->trace,
+                                       on_acknowledged, &batch->slots[batch->next]));
+}
 
-    *result = (tg_result_t){.state = TG_RESULT_REJECTED, .code = error->code};
-    tg_metric_add(batch->thread->shard, ING_REJECTED, tg_ingestion_reason_of_code(error->code), 1);
+/* Notes what is wrong, as far as there is room for it. */
+static void note_error(struct batch *batch, tg_result_t *result, const tg_event_error_t *error)
+{
+    size_t field_len = strlen(error->field), message_len = strlen(error->message);
     size_t start = batch->texts.len;
     if (start + field_len + message_len > TEXTS_MAX)
         return;
@@ -148,135 +225,83 @@ static void reject(struct batch *batch, const tg_event_error_t *error)
     result->message_len = (uint16_t)message_len;
 }
 
-static void reject_as(struct batch *batch, const char *code, const char *field, const char *message)
+static void reject(struct batch *batch, const tg_item_t *item, const tg_event_error_t *error)
 {
+    tg_result_t *result = &batch->results[batch->next];
+    *result = (tg_result_t){.state = TG_RESULT_REJECTED, .code = error->code};
+    batch->refused++;
+    tg_metric_add(batch->thread->shard, ING_REJECTED, tg_ingestion_reason_of_code(error->code), 1);
+    note_error(batch, result, error);
+    /* What exceeds the limit of an event exceeds that of a dead letter. */
+    if (batch->bury_invalid &&
+        batch->slots[batch->next].text.len <= batch->thread->config->event_max_bytes)
+        bury(batch, item, error);
+}
+
+static void reject_as(struct batch *batch, const tg_item_t *item, const char *code,
+                      const char *message)
+{
+    const char *field = batch->source.form == TG_FORM_BINARY ? "ce-type" : "type";
     tg_event_error_t error = {.code = code};
     (void)snprintf(error.field, sizeof(error.field), "%s", field);
     (void)snprintf(error.message, sizeof(error.message), "%s", message);
-    reject(batch, &error);
-}
-
-static void lose(struct batch *batch, size_t index, const char *code)
-{
-    tg_result_t *result = &batch->results[index];
-    assert(result->state == TG_RESULT_PENDING);
-    result->state = TG_RESULT_FAILED;
-    result->code = code;
-}
-
-static void on_acknowledged(void *arg, tg_status_t status)
-{
-    struct item *item = arg;
-    struct batch *batch = item->batch;
-    size_t index = (size_t)(item - batch->items);
-    assert(index < batch->count);
-    assert(batch->unacknowledged > 0);
-
-    if (status == TG_OK)
-        batch->results[index].state = TG_RESULT_ACCEPTED;
-    else
-        lose(batch, index, tg_record_failure(batch->thread, status));
-    batch->unacknowledged--;
-    if (batch->unacknowledged == 0 && !batch->waiting)
-        finish(batch);
+    reject(batch, item, &error);
 }
 
 /* --- types --- */
 
 static void run(struct batch *batch);
 
-static struct batch_type *type_find(struct batch *batch, tg_str_t name)
-{
-    for (size_t n = 0; n < batch->type_count; n++) {
-        size_t i = (batch->type_last + n) % batch->type_count;
-        struct batch_type *type = &batch->types[i];
-        if (tg_str_eq((tg_str_t){type->name, type->name_len}, name)) {
-            batch->type_last = i;
-            return type;
-        }
-    }
-    return NULL;
-}
-
-static void on_type(void *arg, tg_status_t status, tg_event_type_t *type)
+static void on_fetched(void *arg)
 {
     struct batch *batch = arg;
-    tg_ingestion_thread_t *thread = batch->thread;
-    struct batch_type *waited = &batch->types[batch->type_last];
     assert(batch->waiting);
-    assert(waited->status == TG_FULL);
-    assert(thread->fetches > 0);
-    thread->fetches--;
-    tg_metric_add(thread->shard, ING_TYPE_FETCHES, tg_ingestion_fetch_result(status), 1);
-
     batch->waiting = false;
-    waited->status = status;
-    waited->type = type;
     if (batch->req != NULL)
         run(batch);
     else if (batch->unacknowledged == 0)
         finish(batch);
 }
 
-/* Adds a type that was not met in this request before. */
-static struct batch_type *type_add(struct batch *batch, tg_str_t name)
-{
-    tg_ingestion_thread_t *thread = batch->thread;
-    assert(batch->type_count < TG_BATCH_TYPES_MAX);
-    batch->type_last = batch->type_count++;
-    struct batch_type *type = &batch->types[batch->type_last];
-    memcpy(type->name, name.ptr, name.len);
-    type->name_len = name.len;
-    type->status = TG_OK;
-    type->type = tg_registry_type_cached(thread->registry, batch->rules.tenant, name);
-    if (type->type != NULL)
-        return type;
-    if (tg_registry_type_fetch(thread->registry, batch->rules.tenant, name, thread->loop, on_type,
-                               batch) != TG_OK) {
-        type->status = TG_UNAVAILABLE;
-        return type;
-    }
-    thread->fetches++;
-    type->status = TG_FULL;
-    batch->waiting = true;
-    return type;
-}
-
 /* The type of the item at hand, or NULL when the item was decided or must wait. */
-static const struct batch_type *type_of_item(struct batch *batch, tg_str_t name)
+static const tg_event_type_t *type_of_item(struct batch *batch, const tg_item_t *item,
+                                           uint32_t *out_number)
 {
-    const struct batch_type *type = type_find(batch, name);
-    if (type == NULL && !tg_event_type_name_ok(name)) {
-        reject_as(batch, "unknown_type", "type",
-                  "There is no event type of this name: it must match [a-z][a-z0-9_]{0,62}.");
+    const tg_event_type_t *type = NULL;
+    switch (tg_types_find(batch->types, item->type, &type, out_number)) {
+    case TG_OK:
+        return type;
+    case TG_FULL:
+        batch->waiting = true;
         return NULL;
-    }
-    if (type == NULL && batch->type_count == TG_BATCH_TYPES_MAX) {
-        reject_as(batch, "too_many_types", "type",
+    case TG_INVALID:
+        reject_as(batch, item, "unknown_type",
+                  "There is no event type of this name: it must match [a-z][a-z0-9_]{0,62}, or be "
+                  "given as ?type=.");
+        return NULL;
+    case TG_NOT_FOUND:
+        reject_as(batch, item, "unknown_type",
+                  "There is no event type of this name; register its schema first.");
+        return NULL;
+    case TG_TOO_LARGE:
+        reject_as(batch, item, "too_many_types",
                   "A request may hold events of 64 different types.");
         return NULL;
-    }
-    if (type == NULL)
-        type = type_add(batch, name);
-    if (type->status == TG_OK)
-        return type;
-    if (type->status == TG_NOT_FOUND) {
-        reject_as(batch, "unknown_type", "type",
-                  "There is no event type of this name; register its schema first.");
-    } else if (type->status != TG_FULL) {
+    default:
         tg_metric_add(batch->thread->shard, ING_FAILED, tg_ingestion_reason_registry(), 1);
         lose(batch, batch->next, "registry_unavailable");
+        return NULL;
     }
-    return NULL;
 }
 
 /* --- the way of an item --- */
 
-static void produce(struct batch *batch, const tg_event_t *event)
+static void produce(struct batch *batch, const tg_item_t *item, const tg_event_t *event,
+                    uint32_t type)
 {
     size_t index = batch->next;
     tg_result_t *result = &batch->results[index];
-    const tg_identity_t identity = {event->id, event->occurred_at, (uint32_t)batch->type_last};
+    const tg_identity_t identity = {event->id, event->occurred_at, type};
 
     result->id = event->id;
     uint32_t original = tg_idset_add(batch->seen, &identity, (uint32_t)index);
@@ -287,28 +312,27 @@ static void produce(struct batch *batch, const tg_event_t *event)
     }
     if (batch->produced_us == 0)
         batch->produced_us = tg_time_mono_us();
-    tg_status_t status = tg_record_produce(batch->thread, event, &batch->trace, on_acknowledged,
-                                           &batch->items[index]);
-    if (status == TG_OK)
-        batch->unacknowledged++;
-    else
-        lose(batch, index, tg_record_failure(batch->thread, status));
+    note_sent(batch, tg_record_produce(batch->thread, event,
+                                       item->has_trace ? &item->trace : &batch->trace,
+                                       on_acknowledged, &batch->slots[index]));
 }
 
-static void encode(struct batch *batch, const struct batch_type *type, const tg_json_node_t *nodes,
-                   size_t at)
+static void encode(struct batch *batch, const tg_item_t *item, const tg_event_type_t *type,
+                   uint32_t number)
 {
     tg_event_error_t error;
     tg_event_t event;
     batch->rules.index = batch->next;
+    batch->rules.given = (tg_event_given_t){item->cloud.id, item->cloud.source, item->cloud.time};
     tg_status_t status =
-        tg_record_encode(batch->thread, type->type, &batch->rules, nodes, at, &event, &error);
-    if (status == TG_OK) {
-        produce(batch, &event);
+        tg_record_encode(batch->thread, type, &batch->rules, item->nodes, item->at, &event, &error);
+    if (status == TG_OK && batch->checking) {
+        batch->results[batch->next].state = TG_RESULT_WITHHELD;
+    } else if (status == TG_OK) {
+        produce(batch, item, &event, number);
     } else if (status == TG_INVALID || status == TG_TOO_LARGE) {
-        if (at != 0)
-            tg_envelope_prefix(&error);
-        reject(batch, &error);
+        tg_item_blame(&batch->source, item, &error);
+        reject(batch, item, &error);
     } else {
         lose(batch, batch->next, tg_record_failure(batch->thread, TG_FULL));
     }
@@ -317,34 +341,53 @@ static void encode(struct batch *batch, const struct batch_type *type, const tg_
 /* One item to its decision, or to the wait for its type. */
 static void step(struct batch *batch)
 {
-    const tg_json_node_t *nodes = NULL;
     tg_event_error_t error;
-    tg_envelope_t envelope = {.type = batch->flat_type, .data = 0};
+    tg_item_t item;
+    uint32_t number = 0;
 
-    if (tg_record_parse(batch->thread, batch->items[batch->next].text, &nodes, &error) != TG_OK ||
-        (batch->flat_type.len == 0 && tg_envelope_read(nodes, &envelope, &error) != TG_OK)) {
-        reject(batch, &error);
+    tg_status_t status =
+        tg_item_read(&batch->source, batch->slots[batch->next].text, &item, &error);
+    if (status == TG_INVALID || status == TG_TOO_LARGE) {
+        reject(batch, &item, &error);
         return;
     }
-    const struct batch_type *type = type_of_item(batch, envelope.type);
+    if (status != TG_OK) {
+        lose(batch, batch->next, tg_record_failure(batch->thread, TG_FULL));
+        return;
+    }
+    const tg_event_type_t *type = type_of_item(batch, &item, &number);
     if (type != NULL)
-        encode(batch, type, nodes, envelope.data);
+        encode(batch, &item, type, number);
+}
+
+static void run_items(struct batch *batch)
+{
+    for (; batch->next < batch->count; batch->next++) {
+        step(batch);
+        if (batch->waiting)
+            return; /* on_fetched comes back to the same item */
+    }
 }
 
 static void run(struct batch *batch)
 {
     assert(batch->req != NULL);
-    while (batch->next < batch->count) {
-        step(batch);
-        if (batch->waiting)
-            return; /* on_type comes back to the same item */
-        batch->next++;
+    run_items(batch);
+    if (!batch->waiting && batch->checking && batch->refused == 0) {
+        batch->checking = false;
+        batch->next = 0;
+        memset(batch->results, 0, batch->count * sizeof(*batch->results));
+        run_items(batch);
+        assert(!batch->waiting); /* the types were all fetched */
     }
+    if (batch->waiting)
+        return;
+    tg_body_close(batch->thread, &batch->body);
     if (batch->unacknowledged == 0)
         finish(batch);
 }
 
-/* --- the start of a batch --- */
+/* --- the body --- */
 
 static tg_status_t on_item(void *arg, tg_str_t text)
 {
@@ -352,24 +395,36 @@ static tg_status_t on_item(void *arg, tg_str_t text)
     if (batch->count == batch->thread->config->request_max_events)
         return TG_TOO_LARGE;
     if (batch->count == batch->capacity) {
-        size_t capacity = batch->capacity == 0 ? ITEMS_FIRST : 2 * batch->capacity;
-        struct item *items = realloc(batch->items, capacity * sizeof(*items));
-        if (items == NULL)
+        size_t capacity = batch->capacity == 0 ? ITEMS_FIRST : batch->capacity * 2;
+        struct slot *slots = realloc(batch->slots, capacity * sizeof(*slots));
+        if (slots == NULL)
             return TG_NOMEM;
-        batch->items = items;
+        batch->slots = slots;
         batch->capacity = capacity;
     }
-    batch->items[batch->count++] = (struct item){batch, text};
+    batch->slots[batch->count++] = (struct slot){batch, text};
     return TG_OK;
 }
 
+static tg_status_t cut(struct batch *batch, tg_error_t *error)
+{
+    switch (batch->source.form) {
+    case TG_FORM_ARRAY:
+    case TG_FORM_CLOUDEVENTS:
+        return tg_split_array(batch->body.text, on_item, batch, error);
+    case TG_FORM_LINES:
+        return tg_split_lines(batch->body.text, on_item, batch);
+    default:
+        return on_item(batch, batch->body.text);
+    }
+}
+
 /* Cuts the body into items. On failure the request was answered. */
-static tg_status_t split(struct batch *batch, bool lines)
+static tg_status_t split(struct batch *batch)
 {
     tg_http_req_t *req = batch->req;
     tg_error_t error = {.status = TG_OK};
-    tg_status_t status = lines ? tg_split_lines(tg_http_body(req), on_item, batch)
-                               : tg_split_array(tg_http_body(req), on_item, batch, &error);
+    tg_status_t status = cut(batch, &error);
     if (status == TG_INVALID)
         tg_http_fail(req, 400, "invalid_json", TG_STR(""),
                      "The body must be a JSON array of events: %s.", error.text);
@@ -384,22 +439,16 @@ static tg_status_t split(struct batch *batch, bool lines)
     return status == TG_OK && batch->count == 0 ? TG_INVALID : status;
 }
 
-static bool budget_has_room(const tg_ingestion_thread_t *thread, size_t bytes)
-{
-    tg_producer_stats_t stats;
-    tg_producer_get_stats(thread->producer, &stats);
-    return stats.inflight_bytes == 0 ||
-           stats.inflight_bytes + bytes <= thread->config->kafka_max_inflight;
-}
-
 /* Memory for the items' results. On failure the request was answered. */
 static tg_status_t prepare(struct batch *batch)
 {
     batch->results = calloc(batch->count, sizeof(*batch->results));
     batch->seen = tg_idset_create(batch->count);
+    batch->types = tg_types_create(batch->thread, batch->rules.tenant, on_fetched, batch);
     batch->texts = tg_buf_make(TEXTS_MAX);
-    bool room = budget_has_room(batch->thread, tg_http_body(batch->req).len);
-    if (batch->results != NULL && batch->seen != NULL && room)
+    bool room = batch->body.unpacked.cap > 0 || /* it was let in with its bound */
+                tg_body_budget(batch->thread, batch->body.text.len);
+    if (batch->results != NULL && batch->seen != NULL && batch->types != NULL && room)
         return TG_OK;
     tg_metric_add(batch->thread->shard, ING_EVENTS, ING_LOST, batch->count);
     (void)tg_record_failure(batch->thread, TG_FULL);
@@ -408,7 +457,7 @@ static tg_status_t prepare(struct batch *batch)
 }
 
 static struct batch *batch_create(tg_ingestion_thread_t *thread, tg_http_req_t *req,
-                                  const tg_event_rules_t *rules)
+                                  const tg_event_rules_t *rules, tg_form_t form)
 {
     struct batch *batch = calloc(1, sizeof(*batch));
     if (batch == NULL) {
@@ -419,25 +468,39 @@ static struct batch *batch_create(tg_ingestion_thread_t *thread, tg_http_req_t *
     batch->req = req;
     batch->rules = *rules;
     batch->trace = *tg_http_trace(req);
+    batch->source = (tg_item_source_t){.thread = thread, .req = req, .form = form};
+    batch->source.texts = tg_buf_make(thread->config->event_max_bytes + TG_ITEM_HEADERS_MAX);
     const tg_param_value_t *type = tg_http_param(req, TG_BATCH_PARAM_TYPE);
     if (type->present)
-        batch->flat_type = type->text;
+        batch->source.type = type->text;
+    batch->strict = batch->checking = tg_http_param(req, TG_BATCH_PARAM_STRICT)->number != 0;
+    batch->bury_invalid = tg_http_param(req, TG_BATCH_PARAM_ON_INVALID)->number != 0;
     return batch;
+}
+
+static bool params_agree(tg_http_req_t *req)
+{
+    if (tg_http_param(req, TG_BATCH_PARAM_STRICT)->number == 0 ||
+        tg_http_param(req, TG_BATCH_PARAM_ON_INVALID)->number == 0)
+        return true;
+    tg_http_fail(req, 400, "invalid_parameter", TG_STR("on_invalid"),
+                 "strict=true takes all or nothing, so on_invalid=dead_letter cannot go with it.");
+    return false;
 }
 
 void tg_batch_handle(tg_http_req_t *req, void *thread_ctx)
 {
-    static const char *const media_types[] = {"application/json", "application/x-ndjson", NULL};
     tg_ingestion_thread_t *thread = thread_ctx;
     tg_event_rules_t rules;
-    size_t media = 0;
-    if (!tg_record_media_type(req, media_types, &media) ||
+    tg_form_t form;
+    if (!tg_form_read(req, &form) || !params_agree(req) ||
         tg_record_rules(thread, req, &rules) != TG_OK)
         return;
-    struct batch *batch = batch_create(thread, req, &rules);
+    struct batch *batch = batch_create(thread, req, &rules, form);
     if (batch == NULL)
         return;
-    if (split(batch, media == 1) != TG_OK || prepare(batch) != TG_OK) {
+    if (tg_body_open(thread, req, thread->config->request_max_bytes, &batch->body) != TG_OK ||
+        split(batch) != TG_OK || prepare(batch) != TG_OK) {
         batch_free(batch);
         return;
     }

@@ -32,6 +32,10 @@ static tg_status_t read_member(const tg_json_node_t *nodes, size_t index, tg_env
     const tg_json_node_t *node = &nodes[index];
     if (tg_str_eq(node->key, TG_STR("type")))
         return read_type(node, envelope, error);
+    if (tg_str_eq(node->key, TG_STR("specversion")))
+        return refuse(error, "unknown_field", node->key,
+                      "CloudEvents come as application/cloudevents+json, or several in an array "
+                      "as application/cloudevents-batch+json.");
     if (!tg_str_eq(node->key, TG_STR("data")))
         return refuse(
             error, "unknown_field", node->key,

@@ -40,6 +40,7 @@ static const tg_option_t options[] = {
     {"kafka.linger",           TG_OPT_MS,     AT(kafka_linger_ms),           "1ms",    0, 100,          "Longest wait for a Kafka batch to fill."},
     {"kafka.max_inflight",     TG_OPT_BYTES,  AT(kafka_max_inflight),        "64MiB",  1048576, 4294967296, "Bytes not yet acknowledged by Kafka, per thread; beyond them 503 overloaded."},
     {"kafka.delivery_timeout", TG_OPT_MS,     AT(kafka_delivery_timeout_ms), "8s",     1000, 300000,    "Longest wait for an acknowledgement; 503 after it."},
+    {"kafka.dead_letter_topic", TG_OPT_STR,   AT(dead_letter_topic),         "events.dlq", 1, 249,      "Topic that receives invalid events of requests with on_invalid=dead_letter."},
     {"kafka.extra",            TG_OPT_STR,    AT(kafka_extra),               "",       0, 4095,         "Further librdkafka properties, name=value[,...]."},
     {"registry.instances",     TG_OPT_STR,    AT(registry_instances),        "127.0.0.1:8083", 3, 1024, "Registry instances, host:port[,...]."},
     {"registry.timeout",       TG_OPT_MS,     AT(registry_timeout_ms),       "2s",     10, 60000,       "Longest wait for the registry's answer."},
@@ -47,6 +48,7 @@ static const tg_option_t options[] = {
     {"gateway.secret",         TG_OPT_SECRET, AT(secret),                    "",       16, 256,         "Shared secret of the services; requests without it are refused."},
     {"event.max_bytes",        TG_OPT_BYTES,  AT(event_max_bytes),           "256KiB", 256, 1000000,    "Largest event as JSON."},
     {"request.max_bytes",      TG_OPT_BYTES,  AT(request_max_bytes),         "10MiB",  256, 33554432,   "Largest body of a batch."},
+    {"body.max_ratio",         TG_OPT_UINT,   AT(body_max_ratio),            "500",    2, 100000,       "A gzip or zstd body beyond 1 MiB may not decompress to more than so many times its size."},
     {"request.max_events",     TG_OPT_UINT,   AT(request_max_events),        "10000",  1, 100000,       "Most events in a batch."},
     {"time.max_ahead",         TG_OPT_MS,     AT(max_ahead_ms),              "10m",    0, 86400000,     "An event further in the future than this is refused or clamped."},
     {"time.clamp_ahead",       TG_OPT_BOOL,   AT(clamp_ahead),               "false",  0, 0,            "Take the time of arrival for such an event instead of refusing it."},
@@ -91,6 +93,7 @@ static void thread_stop(void *thread_ctx)
     tg_timer_stop(&thread->gauges);
     tg_event_codec_destroy(thread->codec);
     tg_json_parser_destroy(thread->parser);
+    tg_json_parser_destroy(thread->inner);
     tg_buf_dispose(&thread->value);
     tg_buf_dispose(&thread->key);
     free(thread);
@@ -120,7 +123,8 @@ static tg_status_t thread_open(tg_ingestion_thread_t *thread, tg_error_t *error)
     thread->codec = tg_event_codec_create();
     thread->parser = tg_json_parser_create(config->event_max_bytes,
                                            TG_EVENT_DEPTH_MAX + 1); /* and the envelope */
-    if (thread->codec == NULL || thread->parser == NULL)
+    thread->inner = tg_json_parser_create(config->event_max_bytes, TG_EVENT_DEPTH_MAX);
+    if (thread->codec == NULL || thread->parser == NULL || thread->inner == NULL)
         return tg_error_set(error, TG_NOMEM, "out of memory");
     return open_producer(thread, error);
 }

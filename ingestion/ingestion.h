@@ -27,6 +27,8 @@ typedef struct tg_ingestion_config {
     uint64_t event_max_bytes;
     uint64_t request_max_bytes;
     uint64_t request_max_events;
+    uint64_t body_max_ratio; /* bytes after decompression per byte before */
+    char *dead_letter_topic;
     uint64_t max_ahead_ms;
     bool clamp_ahead;
     uint64_t horizon_ms;
@@ -46,8 +48,10 @@ typedef struct tg_ingestion_thread {
     tg_metrics_shard_t *shard;
     tg_producer_t *producer;
     tg_json_parser_t *parser;
+    tg_json_parser_t *inner; /* for JSON inside an event's envelope (data_base64) */
     tg_event_codec_t *codec;
     tg_buf_t value, key; /* of the record that is being made */
+    size_t unpacked_bytes; /* of bodies that were decompressed and are still held */
     size_t fetches;      /* type fetches that have not come back */
     uint64_t recreated;  /* producers, as counted so far */
     tg_timer_t gauges;

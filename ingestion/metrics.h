@@ -14,7 +14,7 @@ enum {
 };
 
 /* The order of the labels of ING_EVENTS. */
-enum { ING_ACCEPTED, ING_DUPLICATE, ING_REFUSED, ING_LOST };
+enum { ING_ACCEPTED, ING_DUPLICATE, ING_REFUSED, ING_LOST, ING_BURIED, ING_WITHHELD };
 
 extern const tg_metric_desc_t tg_ingestion_metrics[ING_METRIC_COUNT];
 

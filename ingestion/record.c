@@ -6,7 +6,8 @@
 #include "ingestion/results.h"
 
 /* tg-tenant, tg-type and their values aside: names, fixed values and the trace of wire.h. */
-#define HEADER_BYTES 210
+#define HEADER_BYTES   210
+#define MEDIA_LIST_MAX 512
 
 /* The types whose events have a topic of their own. All others share one, because a tenant must not
  * be able to make topics. */
@@ -77,11 +78,25 @@ static tg_str_t bare_type(tg_str_t value)
     return (tg_str_t){value.ptr, len};
 }
 
+static void refuse_media_type(tg_http_req_t *req, const char *const *allowed, tg_str_t given)
+{
+    tg_buf_t list = tg_buf_make(MEDIA_LIST_MAX);
+    for (size_t i = 0; allowed[i] != NULL; i++) {
+        const char *before = i == 0 ? "" : allowed[i + 1] == NULL ? " or " : ", ";
+        tg_buf_printf(&list, "%s%s", before, allowed[i]);
+    }
+    tg_http_fail(req, 415, "unsupported_media_type", TG_STR("Content-Type"),
+                 "Content-Type must be %.*s; %s%.*s came.", (int)list.len,
+                 list.data == NULL ? "" : list.data, given.len == 0 ? "none" : "",
+                 (int)(given.len < 100 ? given.len : 100), given.len == 0 ? "" : given.ptr);
+    tg_buf_dispose(&list);
+}
+
 bool tg_record_media_type(tg_http_req_t *req, const char *const *allowed, size_t *out_index)
 {
     tg_str_t given = bare_type(tg_http_header(req, "content-type"));
     tg_str_t coding = tg_http_header(req, "content-encoding");
-    if (coding.len > 0 && !tg_str_eq(coding, TG_STR("identity"))) {
+    if (allowed[1] == NULL && coding.len > 0 && !tg_str_eq(coding, TG_STR("identity"))) {
         tg_http_fail(req, 415, "unsupported_encoding", TG_STR("Content-Encoding"),
                      "The body must be sent without Content-Encoding.");
         return false;
@@ -92,11 +107,7 @@ bool tg_record_media_type(tg_http_req_t *req, const char *const *allowed, size_t
             return true;
         }
     }
-    tg_http_fail(req, 415, "unsupported_media_type", TG_STR("Content-Type"),
-                 "Content-Type must be %s%s%s; %s%.*s came.", allowed[0],
-                 allowed[1] == NULL ? "" : " or ", allowed[1] == NULL ? "" : allowed[1],
-                 given.len == 0 ? "none" : "", (int)(given.len < 100 ? given.len : 100),
-                 given.len == 0 ? "" : given.ptr);
+    refuse_media_type(req, allowed, given);
     return false;
 }
 
@@ -113,26 +124,39 @@ static tg_status_t refuse(tg_event_error_t *error, tg_status_t status, const cha
     return status;
 }
 
-tg_status_t tg_record_parse(tg_ingestion_thread_t *thread, tg_str_t text,
-                            const tg_json_node_t **out_nodes, tg_event_error_t *error)
+static tg_status_t parse(const tg_ingestion_thread_t *thread, tg_json_parser_t *parser,
+                         tg_str_t text, const tg_json_node_t **out_nodes, tg_event_error_t *error)
 {
     tg_error_t reason;
     size_t count = 0;
+    error->given = false;
     if (text.len > thread->config->event_max_bytes) {
         (void)tg_error_set(&reason, TG_TOO_LARGE, "An event may have at most %llu bytes; %zu came.",
                            (unsigned long long)thread->config->event_max_bytes, text.len);
         return refuse(error, TG_TOO_LARGE, "too_large", reason.text);
     }
-    tg_status_t status = tg_json_parse(thread->parser, text, out_nodes, &count, &reason);
+    tg_status_t status = tg_json_parse(parser, text, out_nodes, &count, &reason);
     if (status == TG_OK)
         return TG_OK;
     status = refuse(error, TG_INVALID, "invalid_json", reason.text);
-    tg_str_t member = tg_json_blamed(thread->parser);
+    tg_str_t member = tg_json_blamed(parser);
     if (member.len > 0 && member.len < sizeof(error->field)) {
         memcpy(error->field, member.ptr, member.len);
         error->field[member.len] = '\0';
     }
     return status;
+}
+
+tg_status_t tg_record_parse(tg_ingestion_thread_t *thread, tg_str_t text,
+                            const tg_json_node_t **out_nodes, tg_event_error_t *error)
+{
+    return parse(thread, thread->parser, text, out_nodes, error);
+}
+
+tg_status_t tg_record_parse_inner(tg_ingestion_thread_t *thread, tg_str_t text,
+                                  const tg_json_node_t **out_nodes, tg_event_error_t *error)
+{
+    return parse(thread, thread->inner, text, out_nodes, error);
 }
 
 tg_status_t tg_record_encode(tg_ingestion_thread_t *thread, const tg_event_type_t *type,

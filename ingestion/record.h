@@ -27,6 +27,11 @@ bool tg_record_media_type(tg_http_req_t *req, const char *const *allowed, size_t
 TG_NODISCARD tg_status_t tg_record_parse(tg_ingestion_thread_t *thread, tg_str_t text,
                                          const tg_json_node_t **out_nodes, tg_event_error_t *error);
 
+/* The same for JSON that stood inside what tg_record_parse has read, whose nodes stay. */
+TG_NODISCARD tg_status_t tg_record_parse_inner(tg_ingestion_thread_t *thread, tg_str_t text,
+                                               const tg_json_node_t **out_nodes,
+                                               tg_event_error_t *error);
+
 /* Validates and encodes nodes[index] into the thread's value buffer. Status as tg_event_encode. */
 TG_NODISCARD tg_status_t tg_record_encode(tg_ingestion_thread_t *thread,
                                           const tg_event_type_t *type,

@@ -23,13 +23,17 @@ tg_results_summary_t tg_results_settle(tg_result_t *results, size_t count)
         summary.duplicate += result->state == TG_RESULT_DUPLICATE;
         summary.rejected += result->state == TG_RESULT_REJECTED;
         summary.failed += result->state == TG_RESULT_FAILED;
+        summary.dead_lettered += result->state == TG_RESULT_DEAD_LETTERED;
+        summary.withheld += result->state == TG_RESULT_WITHHELD;
     }
     return summary;
 }
 
-int tg_results_http_code(const tg_results_summary_t *summary)
+int tg_results_http_code(const tg_results_summary_t *summary, bool strict)
 {
-    if (summary->accepted > 0)
+    if (strict && summary->failed > 0)
+        return 503;
+    if (summary->accepted + summary->dead_lettered > 0)
         return 202;
     return summary->failed > 0 ? 503 : 422;
 }
@@ -91,8 +95,16 @@ static void write_stored(const tg_result_t *result, size_t index, tg_str_t recei
 static void write_rejected(const tg_result_t *result, size_t index, const char *texts,
                            tg_buf_t *out)
 {
-    tg_buf_printf(out, "{\"index\":%zu,\"status\":\"rejected\",\"code\":\"%s\"", index,
-                  result->code);
+    char id[TG_UUID_TEXT_LEN];
+    if (result->state == TG_RESULT_DEAD_LETTERED) {
+        tg_uuid_format(&result->id, id);
+        tg_buf_printf(out,
+                      "{\"index\":%zu,\"status\":\"dead_lettered\",\"dead_letter_id\":\"%.*s\"",
+                      index, (int)sizeof(id), id);
+    } else {
+        tg_buf_printf(out, "{\"index\":%zu,\"status\":\"rejected\"", index);
+    }
+    tg_buf_printf(out, ",\"code\":\"%s\"", result->code);
     if (result->field_len > 0) {
         tg_buf_str(out, TG_STR(",\"field\":"));
         tg_buf_json_string(out, (tg_str_t){texts + result->text, result->field_len});
@@ -114,12 +126,16 @@ static void write_item(const tg_result_t *result, size_t index, const char *text
         write_stored(result, index, received, out);
         return;
     case TG_RESULT_REJECTED:
+    case TG_RESULT_DEAD_LETTERED:
         write_rejected(result, index, texts, out);
         return;
     case TG_RESULT_FAILED:
         tg_buf_printf(out,
                       "{\"index\":%zu,\"status\":\"failed\",\"code\":\"%s\",\"message\":\"%s\"}",
                       index, result->code, tg_result_failure_text(result->code));
+        return;
+    case TG_RESULT_WITHHELD:
+        tg_buf_printf(out, "{\"index\":%zu,\"status\":\"withheld\"}", index);
         return;
     default:
         assert(0 && "a result is pending");
@@ -133,6 +149,8 @@ void tg_results_write(const tg_result_t *results, size_t count, const tg_results
     tg_str_t received = {time, tg_time_format(received_at, time)};
     tg_buf_printf(out, "{\"accepted\":%zu,\"duplicate\":%zu,\"rejected\":%zu,\"failed\":%zu,",
                   summary->accepted, summary->duplicate, summary->rejected, summary->failed);
+    tg_buf_printf(out, "\"dead_lettered\":%zu,\"withheld\":%zu,", summary->dead_lettered,
+                  summary->withheld);
     tg_buf_str(out, TG_STR("\"items\":["));
     for (size_t i = 0; i < count; i++) {
         if (i > 0)

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "common/event/bundle.h"
 #include "common/event/tests/fake_registry.h"
 #include "common/event/wire.h"
 #include "common/http/tests/support.h"
@@ -49,6 +50,8 @@ static void configure(struct fixture *f)
         .event_max_bytes = 4096,
         .request_max_bytes = 64 << 10,
         .request_max_events = 100,
+        .body_max_ratio = 100,
+        .dead_letter_topic = (char *)(uintptr_t) "events.dlq",
         .max_ahead_ms = 600000,
         .horizon_ms = UINT64_C(400) * 86400000,
     };
@@ -57,7 +60,8 @@ static void configure(struct fixture *f)
 
 static struct fixture *fixture_open_with(uint64_t max_inflight)
 {
-    static const char *const topics[] = {"events.order", "events.reading", "events.custom"};
+    static const char *const topics[] = {"events.order", "events.reading", "events.custom",
+                                         "events.dlq"};
     struct fixture *f = calloc(1, sizeof(*f));
     f->kafka = mock_open(1);
     for (size_t i = 0; i < TG_ARRAY_LEN(topics); i++)
@@ -139,7 +143,7 @@ static void member(const char *answer, const char *name, char *out, size_t size)
 struct seen {
     size_t count;
     tg_event_t last; /* without texts */
-    char key[128];
+    char key[128], id[64];
     int64_t timestamp_ms;
 };
 
@@ -156,7 +160,8 @@ static void note_record(const rd_kafka_message_t *m, struct seen *seen)
 }
 
 /* Reads a topic from its start to its end. */
-static struct seen read_topic(struct fixture *f, const char *topic)
+static struct seen read_with(struct fixture *f, const char *topic,
+                             void (*note)(const rd_kafka_message_t *m, struct seen *seen))
 {
     struct seen seen = {0};
     char reason[256];
@@ -177,13 +182,18 @@ static struct seen read_topic(struct fixture *f, const char *topic)
             continue;
         end = m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
         if (m->err == RD_KAFKA_RESP_ERR_NO_ERROR)
-            note_record(m, &seen);
+            note(m, &seen);
         rd_kafka_message_destroy(m);
     }
     assert_true(end);
     rd_kafka_consumer_close(rk);
     rd_kafka_destroy(rk);
     return seen;
+}
+
+static struct seen read_topic(struct fixture *f, const char *topic)
+{
+    return read_with(f, topic, note_record);
 }
 
 /* --- tests --- */
@@ -258,6 +268,17 @@ static void a_bad_request_is_refused_with_its_reason(void **state)
         {"/v2/events", JSON, "[{\"type\":\"order\",\"data\":{}}]", 422, "\"data.customer_id\""},
         {"/v2/events?type=nothing", JSON, "[{}]", 422, "\"unknown_type\""},
         {"/v2/events?kind=order", JSON, "[{}]", 400, "\"invalid_parameter\""},
+        {"/v2/events?strict=1", JSON, "[{}]", 400, "\"invalid_parameter\""},
+        {"/v2/events?on_invalid=drop", JSON, "[{}]", 400, "\"invalid_parameter\""},
+        {"/v2/events?strict=true&on_invalid=dead_letter", JSON, "[{}]", 400,
+         "\"invalid_parameter\""},
+        {"/v2/events", JSON "Content-Encoding: br\r\n", "[]", 415, "accept-encoding: gzip, zstd"},
+        {"/v2/events", JSON "Content-Encoding: gzip, gzip\r\n", "[]", 415, "several codings"},
+        {"/v2/events", JSON "Content-Encoding: gzip\r\n", "[]", 400, "\"invalid_encoding\""},
+        {"/v2/events", JSON "Content-Encoding: zstd\r\n", "", 400, "truncated"},
+        {"/v2/events", NDJSON "ce-id: 1\r\n", "{}", 415, "\"unsupported_media_type\""},
+        {"/v2/events", "X-Tidegate-Tenant: acme\r\nContent-Type: application/cloudevents+xml\r\n",
+         "{}", 415, "application/x-ndjson, application/cloudevents+json or"},
     };
     struct fixture *f = fixture_open();
     for (size_t i = 0; i < TG_ARRAY_LEN(cases); i++)
@@ -366,6 +387,272 @@ static void an_idempotency_key_names_events_without_an_id(void **state)
     assert_string_equal(first, again);
     assert_string_not_equal(first, other);
     fixture_close(f);
+}
+
+#define CLOUD(type)                                                                                \
+    "X-Tidegate-Tenant: acme\r\nContent-Type: application/cloudevents" type "+json\r\n"
+#define CE_HEADERS                                                                                 \
+    JSON "ce-specversion: 1.0\r\nce-id: o-1\r\nce-source: /shop\r\nce-type: order\r\n"
+#define CE(id, type, data)                                                                         \
+    "{\"specversion\":\"1.0\",\"id\":\"" id "\",\"source\":\"/shop\",\"type\":\"" type             \
+    "\",\"data\":" data "}"
+#define NAMELESS "{\"customer_id\":\"c-1\",\"amount\":1,\"currency\":\"USD\",\"channel\":\"web\"}"
+
+static void the_forms_of_cloudevents_name_the_same_event(void **state)
+{
+    (void)state;
+    struct fixture *f = fixture_open();
+    char ids[3][64];
+    static const struct {
+        const char *headers, *body;
+    } forms[] = {{CLOUD(""), CE("o-1", "order", NAMELESS)},
+                 {CLOUD("-batch"), "[" CE("o-1", "order-value", NAMELESS) "]"},
+                 {CE_HEADERS, NAMELESS}};
+    for (size_t i = 0; i < TG_ARRAY_LEN(forms); i++) {
+        char *answer = post_with(f, "/v2/events", forms[i].headers, forms[i].body);
+        assert_int_equal(test_code(answer), 202);
+        member(answer, "event_id", ids[i], sizeof(ids[i]));
+        free(answer);
+        assert_string_equal(ids[i], ids[0]);
+    }
+    expect(f, "/v2/events?type=order", CLOUD(""), CE("o-2", "com.acme.Order", NAMELESS), 202,
+           "\"accepted\":1");
+    assert_int_equal(read_topic(f, "events.order").count, 4);
+    fixture_close(f);
+}
+
+static void a_body_that_is_one_event_answers_as_that_event_does(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *headers, *body;
+        int code;
+        const char *part;
+    } cases[] = {
+        {CLOUD(""), "{", 400, "\"code\":\"invalid_json\""},
+        {CLOUD(""), "", 400, "\"code\":\"invalid_json\""},
+        {CLOUD(""), "{}", 422, "\"field\":\"specversion\""},
+        {CLOUD(""), CE("1", "order", "{}"), 422, "\"field\":\"data.customer_id\""},
+        {CLOUD(""), CE("1", "com.acme", "{}"), 422, "\"code\":\"unknown_type\""},
+        {CE_HEADERS, "{}", 422, "\"field\":\"customer_id\""},
+        {CE_HEADERS, "[]", 422, "\"code\":\"invalid_event\""},
+        {CE_HEADERS "ce-time: 2001-01-01T00:00:00Z\r\n", NAMELESS, 422, "\"field\":\"ce-time\""},
+        {JSON "ce-id: 1\r\n", NAMELESS, 422, "\"field\":\"ce-specversion\""},
+        {CLOUD("-batch"), CE("1", "order", NAMELESS), 400, "not a JSON array"},
+        {CLOUD("-batch"), "[]", 400, "\"empty_request\""},
+        {CLOUD(""),
+         "{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"s\",\"type\":\"order\","
+         "\"data_base64\":\"eyJ4\"}",
+         400, "\"field\":\"data_base64\""},
+        {JSON, "[" CE("1", "order", NAMELESS) "]", 422, "application/cloudevents-batch+json"},
+    };
+    struct fixture *f = fixture_open();
+    for (size_t i = 0; i < TG_ARRAY_LEN(cases); i++)
+        expect(f, "/v2/events", cases[i].headers, cases[i].body, cases[i].code, cases[i].part);
+    assert_int_equal(read_topic(f, "events.order").count, 0);
+    fixture_close(f);
+}
+
+static void a_strict_request_is_produced_whole_or_not_at_all(void **state)
+{
+    (void)state;
+    struct fixture *f = fixture_open();
+    char *answer =
+        post_with(f, "/v2/events?type=order&strict=true", JSON, "[" ORDER ",{}," ORDER_2 "]");
+    assert_int_equal(test_code(answer), 422);
+    test_assert_has(answer, "\"accepted\":0,\"duplicate\":0,\"rejected\":1,\"failed\":0,"
+                            "\"dead_lettered\":0,\"withheld\":2");
+    test_assert_has(answer, "{\"index\":2,\"status\":\"withheld\"}");
+    free(answer);
+    assert_int_equal(read_topic(f, "events.order").count, 0);
+    expect(f, "/v2/events?type=order&strict=true", JSON, "[" ORDER "," ORDER_2 "," ORDER "]", 202,
+           "{\"accepted\":2,\"duplicate\":1,\"rejected\":0");
+    assert_int_equal(read_topic(f, "events.order").count, 2);
+    fake_registry_fail(f->registry, true);
+    expect(f, "/v2/events?strict=true", JSON,
+           "[{\"type\":\"order\",\"data\":" ORDER "},{\"type\":\"session\",\"data\":{}}]", 503,
+           "\"failed\":1,\"dead_lettered\":0,\"withheld\":1");
+    assert_int_equal(read_topic(f, "events.order").count, 2);
+    fixture_close(f);
+}
+
+static tg_str_t dead_header(const rd_kafka_message_t *m, const char *name)
+{
+    rd_kafka_headers_t *headers;
+    const void *value = NULL;
+    size_t len = 0;
+    assert_int_equal(rd_kafka_message_headers(m, &headers), 0);
+    if (rd_kafka_header_get_last(headers, name, &value, &len) != 0)
+        return (tg_str_t){NULL, 0};
+    return (tg_str_t){value, len};
+}
+
+/* What came to events.dlq. */
+static void note_letter(const rd_kafka_message_t *m, struct seen *seen)
+{
+    seen->count++;
+    assert_true(tg_str_eq(dead_header(m, "tg-dlq-origin"), TG_STR("ingestion")));
+    assert_true(tg_str_eq(dead_header(m, "tg-tenant"), TG_STR("acme")));
+    assert_int_equal(dead_header(m, "tg-received-at").len, 8);
+    (void)snprintf(seen->key, sizeof(seen->key), "%.*s %.*s %.*s",
+                   TG_STR_ARG(dead_header(m, "tg-dlq-code")),
+                   TG_STR_ARG(dead_header(m, "tg-dlq-field")), (int)m->len,
+                   (const char *)m->payload);
+    (void)snprintf(seen->id, sizeof(seen->id), "%.*s", TG_STR_ARG(dead_header(m, "tg-dlq-id")));
+}
+
+static void invalid_events_become_dead_letters_when_asked(void **state)
+{
+    (void)state;
+    struct fixture *f = fixture_open();
+    char first[64], again[64];
+    char *answer = post_with(f, "/v2/events?type=order&on_invalid=dead_letter",
+                             JSON "Idempotency-Key: k\r\n", "[" ORDER ",{\"amount\": 1}]");
+    assert_int_equal(test_code(answer), 202);
+    test_assert_has(answer, "{\"accepted\":1,\"duplicate\":0,\"rejected\":0,\"failed\":0,"
+                            "\"dead_lettered\":1,");
+    test_assert_has(answer, "\"code\":\"missing_field\",\"field\":\"customer_id\"");
+    member(answer, "dead_letter_id", first, sizeof(first));
+    free(answer);
+    assert_int_equal(read_topic(f, "events.order").count, 1);
+    struct seen seen = read_with(f, "events.dlq", note_letter);
+    assert_int_equal(seen.count, 1);
+    assert_string_equal(seen.key, "missing_field customer_id {\"amount\": 1}");
+    assert_string_equal(seen.id, first);
+
+    answer = post_with(f, "/v2/events?type=order&on_invalid=dead_letter",
+                       JSON "Idempotency-Key: k\r\n", "[" ORDER ",{\"amount\": 1}]");
+    member(answer, "dead_letter_id", again, sizeof(again));
+    free(answer);
+    assert_string_equal(first, again);
+    expect(f, "/v2/events?on_invalid=dead_letter", CE_HEADERS, "{broken", 202,
+           "\"status\":\"dead_lettered\"");
+    seen = read_with(f, "events.dlq", note_letter);
+    assert_int_equal(seen.count, 3);
+    assert_non_null(strstr(seen.key, "{broken"));
+    char *large = malloc(8192);
+    (void)snprintf(large, 8192, "[{\"x\":\"%05000d\"}]", 0);
+    expect(f, "/v2/events?type=order&on_invalid=dead_letter", JSON, large, 422, "\"too_large\"");
+    free(large);
+    fixture_close(f);
+}
+
+/* --- bundles --- */
+
+static void put(tg_buf_t *bundle, const char *tenant, const char *type, const char *key,
+                const char *body)
+{
+    tg_bundle_event_t event = {.tenant = tg_str_from(tenant),
+                               .type = tg_str_from(type),
+                               .idempotency_key = tg_str_from(key),
+                               .body = tg_str_from(body)};
+    tg_trace_start(&event.trace);
+    tg_bundle_put_event(&event, bundle);
+}
+
+/* Sends and disposes the bundle; the whole answer, as long as *out_len. */
+static char *post_bundle(struct fixture *f, const char *headers, tg_buf_t *bundle, size_t *out_len)
+{
+    char head[512];
+    int len = snprintf(head, sizeof(head),
+                       "POST " TG_BUNDLE_PATH " HTTP/1.1\r\nHost: test\r\nConnection: close\r\n"
+                       "%sContent-Type: " TG_BUNDLE_MEDIA_TYPE "\r\nContent-Length: %zu\r\n\r\n",
+                       headers, bundle->len);
+    int fd = test_connect(tg_http_server_port(f->server));
+    test_send(fd, head, (size_t)len);
+    test_send(fd, bundle->data, bundle->len);
+    tg_buf_dispose(bundle);
+    char *answer = calloc(1, 65536);
+    ssize_t got;
+    *out_len = 0;
+    while ((got = read(fd, answer + *out_len, 65535 - *out_len)) > 0)
+        *out_len += (size_t)got;
+    close(fd);
+    return answer;
+}
+
+#define TRUSTED "X-Tidegate-Secret: " FAKE_SECRET "\r\n"
+
+static void each_event_of_a_bundle_has_its_own_outcome(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *tenant, *type, *key, *body;
+        int code;
+        const char *error;
+    } cases[] = {
+        {"acme", "order", "", ORDER, 202, ""},
+        {"acme", "order", "", "{\"bogus\":1}", 422, "unknown_field"},
+        {"acme", "order", "", "{", 400, "invalid_json"},
+        {"acme", "order", "", "", 400, "invalid_json"},
+        {"acme", "order", "k-1", ORDER_2, 202, ""},
+        {"acme", "unheard_of", "", ORDER, TG_BUNDLE_ALONE, ""}, /* not cached */
+        {"other", "visit", "", ORDER, TG_BUNDLE_ALONE, ""},     /* another tenant's */
+        {"A/B", "order", "", ORDER, TG_BUNDLE_ALONE, ""},
+        {"", "order", "", ORDER, TG_BUNDLE_ALONE, ""},
+        {"acme", "order", "\xff", ORDER, TG_BUNDLE_ALONE, ""},
+        {"acme", "No Name", "", ORDER, TG_BUNDLE_ALONE, ""},
+    };
+    struct fixture *f = fixture_open();
+    expect(f, "/v1/events/order", JSON, ORDER, 202, "event_id"); /* the type is cached */
+    expect(f, "/v1/events/visit", JSON, "{\"ref\":\"v-1\",\"page\":\"/\",\"ms\":3}", 202,
+           "event_id");
+    tg_buf_t bundle = tg_buf_make(TG_BUNDLE_BYTES_MAX);
+    for (size_t i = 0; i < TG_ARRAY_LEN(cases); i++)
+        put(&bundle, cases[i].tenant, cases[i].type, cases[i].key, cases[i].body);
+    size_t len;
+    char *answer = post_bundle(f, TRUSTED, &bundle, &len);
+    assert_int_equal(test_code(answer), 200);
+    char *body = strstr(answer, "\r\n\r\n") + 4;
+    tg_str_t rest = {body, len - (size_t)(body - answer)};
+    for (size_t i = 0; i < TG_ARRAY_LEN(cases); i++) {
+        tg_bundle_outcome_t outcome;
+        assert_int_equal(tg_bundle_take_outcome(&rest, &outcome), TG_OK);
+        assert_int_equal(outcome.http_code, cases[i].code);
+        assert_true(tg_str_eq(outcome.code, tg_str_from(cases[i].error)));
+        assert_int_equal(outcome.body.len > 0, cases[i].code == 202);
+        assert_int_equal(outcome.message.len > 0, cases[i].code >= 400);
+    }
+    assert_int_equal(rest.len, 0);
+    free(answer);
+    assert_int_equal(read_topic(f, "events.order").count, 3);
+    fixture_close(f);
+}
+
+static void what_is_no_bundle_is_refused_whole(void **state)
+{
+    (void)state;
+    struct fixture *f = fixture_open();
+    expect(f, "/v1/events/order", JSON, ORDER, 202, "event_id");
+    for (int i = 0; i < 4; i++) {
+        tg_buf_t bundle = tg_buf_make(TG_BUNDLE_BYTES_MAX);
+        for (int events = 0; events < (i == 1 ? TG_BUNDLE_EVENTS_MAX + 1 : i); events++)
+            put(&bundle, "acme", "order", "", ORDER);
+        if (i == 2)
+            tg_buf_byte(&bundle, 'x');
+        size_t len;
+        char *answer = post_bundle(f, i == 3 ? "" : TRUSTED, &bundle, &len);
+        assert_int_equal(test_code(answer), i == 3 ? 403 : 400);
+        free(answer);
+    }
+    assert_int_equal(read_topic(f, "events.order").count, 1);
+    fixture_close(f);
+}
+
+static void a_bundle_whose_deadline_passes_is_freed_once(void **state)
+{
+    (void)state;
+    struct fixture *f = fixture_open();
+    expect(f, "/v1/events/order", JSON, ORDER, 202, "event_id");
+    rd_kafka_mock_broker_set_rtt(f->kafka.cluster, 1, 500);
+    tg_buf_t bundle = tg_buf_make(TG_BUNDLE_BYTES_MAX);
+    put(&bundle, "acme", "order", "", ORDER);
+    put(&bundle, "acme", "order", "", ORDER_2);
+    size_t len;
+    char *answer = post_bundle(f, TRUSTED "X-Tidegate-Deadline-Ms: 50\r\n", &bundle, &len);
+    assert_int_equal(test_code(answer), 504);
+    free(answer);
+    fixture_close(f); /* flushes what it left behind */
 }
 
 static void kafka_away_is_503_until_it_is_back(void **state)
@@ -525,6 +812,13 @@ int main(void)
         cmocka_unit_test(each_item_of_a_batch_has_its_own_result),
         cmocka_unit_test(lines_and_flat_events_are_batches_too),
         cmocka_unit_test(an_idempotency_key_names_events_without_an_id),
+        cmocka_unit_test(the_forms_of_cloudevents_name_the_same_event),
+        cmocka_unit_test(a_body_that_is_one_event_answers_as_that_event_does),
+        cmocka_unit_test(a_strict_request_is_produced_whole_or_not_at_all),
+        cmocka_unit_test(invalid_events_become_dead_letters_when_asked),
+        cmocka_unit_test(each_event_of_a_bundle_has_its_own_outcome),
+        cmocka_unit_test(what_is_no_bundle_is_refused_whole),
+        cmocka_unit_test(a_bundle_whose_deadline_passes_is_freed_once),
         cmocka_unit_test(kafka_away_is_503_until_it_is_back),
         cmocka_unit_test(the_registry_away_matters_to_unknown_types_only),
         cmocka_unit_test(a_full_byte_budget_is_overloaded),

@@ -41,10 +41,18 @@ static void each_state_has_its_form(void **state)
          .message_len = 5},
         {.state = TG_RESULT_REJECTED, .code = "invalid_event", .text = 8, .message_len = 5},
         {.state = TG_RESULT_FAILED, .code = "kafka_unavailable"},
+        {.state = TG_RESULT_DEAD_LETTERED,
+         .id = some_id(),
+         .code = "wrong_type",
+         .text = 2,
+         .field_len = 6,
+         .message_len = 5},
+        {.state = TG_RESULT_WITHHELD},
     };
     expect_json(
         results, TG_ARRAY_LEN(results), "..amounta\"b\nc",
-        "{\"accepted\":1,\"duplicate\":1,\"rejected\":2,\"failed\":1,\"items\":["
+        "{\"accepted\":1,\"duplicate\":1,\"rejected\":2,\"failed\":1,\"dead_lettered\":1,"
+        "\"withheld\":1,\"items\":["
         "{\"index\":0,\"status\":\"accepted\",\"event_id\":\"" ID
         "\",\"received_at\":\"2026-02-03T10:00:00.123456Z\"},"
         "{\"index\":1,\"status\":\"duplicate\",\"of\":0,\"event_id\":\"" ID
@@ -54,7 +62,10 @@ static void each_state_has_its_form(void **state)
         "{\"index\":3,\"status\":\"rejected\",\"code\":\"invalid_event\",\"message\":"
         "\"a\\\"b\\nc\"},"
         "{\"index\":4,\"status\":\"failed\",\"code\":\"kafka_unavailable\",\"message\":\"Kafka did "
-        "not acknowledge the event; retry with the same id.\"}]}");
+        "not acknowledge the event; retry with the same id.\"},"
+        "{\"index\":5,\"status\":\"dead_lettered\",\"dead_letter_id\":\"" ID
+        "\",\"code\":\"wrong_type\",\"field\":\"amount\",\"message\":\"a\\\"b\\nc\"},"
+        "{\"index\":6,\"status\":\"withheld\"}]}");
 }
 
 static void a_rejected_item_without_room_for_its_text_keeps_its_code(void **state)
@@ -63,7 +74,8 @@ static void a_rejected_item_without_room_for_its_text_keeps_its_code(void **stat
     tg_result_t results[] = {{.state = TG_RESULT_REJECTED, .code = "wrong_type"}};
     expect_json(
         results, 1, NULL,
-        "{\"accepted\":0,\"duplicate\":0,\"rejected\":1,\"failed\":0,\"items\":["
+        "{\"accepted\":0,\"duplicate\":0,\"rejected\":1,\"failed\":0,\"dead_lettered\":0,"
+        "\"withheld\":0,\"items\":["
         "{\"index\":0,\"status\":\"rejected\",\"code\":\"wrong_type\",\"message\":\"Refused; "
         "there are too many errors in this request to tell each.\"}]}");
 }
@@ -84,9 +96,15 @@ static void a_duplicate_shares_the_fate_of_its_original(void **state)
 static void the_code_is_decided_by_the_best_item(void **state)
 {
     (void)state;
-    assert_int_equal(tg_results_http_code(&(tg_results_summary_t){1, 1, 1, 1}), 202);
-    assert_int_equal(tg_results_http_code(&(tg_results_summary_t){0, 0, 1, 1}), 503);
-    assert_int_equal(tg_results_http_code(&(tg_results_summary_t){0, 0, 1, 0}), 422);
+    const tg_results_summary_t some = {.accepted = 1, .rejected = 1, .failed = 1};
+    const tg_results_summary_t none = {.rejected = 1, .failed = 1};
+    const tg_results_summary_t invalid = {.rejected = 1, .withheld = 1};
+    const tg_results_summary_t buried = {.dead_lettered = 1};
+    assert_int_equal(tg_results_http_code(&some, false), 202);
+    assert_int_equal(tg_results_http_code(&some, true), 503);
+    assert_int_equal(tg_results_http_code(&none, false), 503);
+    assert_int_equal(tg_results_http_code(&invalid, true), 422);
+    assert_int_equal(tg_results_http_code(&buried, false), 202);
 }
 
 static void ten_thousand_items_are_one_valid_body(void **state)
