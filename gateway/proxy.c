@@ -28,8 +28,16 @@ struct exchange {
 /* Client headers that travel on, and upstream headers that travel back. */
 static const char *const request_headers[] = {"content-type", "content-encoding", "accept",
                                               "idempotency-key", "if-none-match"};
-static const char *const answer_headers[] = {"retry-after", "etag", "cache-control", "vary",
-                                             "location",    "link", "allow"};
+/* Those of POST /v2/events besides: attributes of a CloudEvent in binary mode, whose further ones
+ * (extensions) mean nothing to ingestion. */
+static const char *const event_headers[] = {"ce-specversion", "ce-id",
+                                            "ce-source",      "ce-type",
+                                            "ce-time",        "ce-subject",
+                                            "ce-dataschema",  "ce-datacontenttype",
+                                            "ce-traceparent"};
+static const char *const answer_headers[] = {"retry-after", "etag",           "cache-control",
+                                             "vary",        "location",       "link",
+                                             "allow",       "accept-encoding"};
 
 static void finish(struct exchange *exchange, unsigned result)
 {
@@ -119,7 +127,19 @@ static uint64_t upstream_deadline(const struct exchange *exchange)
     return deadline > now + DEADLINE_GAP ? deadline - DEADLINE_GAP : now + 1;
 }
 
-#define FORWARD_HEADERS_MAX (TG_ARRAY_LEN(request_headers) + 5)
+#define FORWARD_HEADERS_MAX (TG_ARRAY_LEN(request_headers) + TG_ARRAY_LEN(event_headers) + 5)
+
+/* Appends those of the request's headers that it has. */
+static size_t copy_headers(const tg_http_req_t *req, const char *const *names, size_t name_count,
+                           tg_http_header_t *out, size_t count)
+{
+    for (size_t i = 0; i < name_count; i++) {
+        tg_str_t value = tg_http_header(req, names[i]);
+        if (value.len > 0)
+            out[count++] = (tg_http_header_t){tg_str_from(names[i]), value};
+    }
+    return count;
+}
 
 /* Fills the upstream's headers; the texts live in the request's arena or in `digits` and `trace`.
  */
@@ -134,11 +154,9 @@ static size_t build_headers(const struct exchange *exchange, tg_str_t remaining,
     out[count++] = (tg_http_header_t){TG_STR("x-tidegate-deadline-ms"), remaining};
     out[count++] = (tg_http_header_t){TG_STR("x-request-id"), tg_http_request_id(req)};
     out[count++] = (tg_http_header_t){TG_STR("traceparent"), trace};
-    for (size_t i = 0; i < TG_ARRAY_LEN(request_headers); i++) {
-        tg_str_t value = tg_http_header(req, request_headers[i]);
-        if (value.len > 0)
-            out[count++] = (tg_http_header_t){tg_str_from(request_headers[i]), value};
-    }
+    count = copy_headers(req, request_headers, TG_ARRAY_LEN(request_headers), out, count);
+    if (exchange->route->upstream == TG_UP_INGESTION && !exchange->route->v1)
+        count = copy_headers(req, event_headers, TG_ARRAY_LEN(event_headers), out, count);
     assert(count <= FORWARD_HEADERS_MAX);
     return count;
 }

@@ -8,7 +8,8 @@
 
 static void finish(tg_delivery_t *delivery, unsigned result, const tg_outcome_t *outcome)
 {
-    tg_metric_add(delivery->thread->shard, ING_EVENTS, result, 1);
+    if (result != ING_REFUSED || !delivery->buries)
+        tg_metric_add(delivery->thread->shard, ING_EVENTS, result, 1);
     delivery->done(delivery->arg, outcome);
 }
 

@@ -29,6 +29,7 @@ typedef struct tg_delivery {
     tg_event_rules_t rules; /* its texts need to live until tg_delivery_start returns */
     tg_delivery_done_fn done;
     void *arg;
+    bool buries; /* what is refused is the caller's to store and to count */
     tg_uuid_t id;
     uint64_t produced_us; /* monotonic */
 } tg_delivery_t;

@@ -188,6 +188,8 @@ static void fill_service(tg_ingestion_t *ingestion)
     ingestion->routes[0] = (tg_http_route_t){.method = "POST",
                                              .path = "/v1/events/:type",
                                              .handler = tg_single_handle,
+                                             .params = tg_single_params,
+                                             .param_count = TG_ARRAY_LEN(tg_single_params),
                                              .max_body = config->event_max_bytes,
                                              .format = TG_HTTP_V1,
                                              .flags = TG_HTTP_ROUTE_INTERNAL};

@@ -95,12 +95,6 @@ static void refuse_media_type(tg_http_req_t *req, const char *const *allowed, tg
 bool tg_record_media_type(tg_http_req_t *req, const char *const *allowed, size_t *out_index)
 {
     tg_str_t given = bare_type(tg_http_header(req, "content-type"));
-    tg_str_t coding = tg_http_header(req, "content-encoding");
-    if (allowed[1] == NULL && coding.len > 0 && !tg_str_eq(coding, TG_STR("identity"))) {
-        tg_http_fail(req, 415, "unsupported_encoding", TG_STR("Content-Encoding"),
-                     "The body must be sent without Content-Encoding.");
-        return false;
-    }
     for (size_t i = 0; allowed[i] != NULL; i++) {
         if (given.len == strlen(allowed[i]) && strncasecmp(given.ptr, allowed[i], given.len) == 0) {
             *out_index = i;
