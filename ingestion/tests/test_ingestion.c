@@ -254,8 +254,11 @@ static void a_bad_request_is_refused_with_its_reason(void **state)
         {"/v1/events/order", "X-Tidegate-Tenant: acme\r\nContent-Type: text/plain\r\n", ORDER, 415,
          "\"unsupported_media_type\""},
         {"/v1/events/order", "X-Tidegate-Tenant: acme\r\n", ORDER, 415, "none came"},
-        {"/v1/events/order", JSON "Content-Encoding: gzip\r\n", ORDER, 415,
+        {"/v1/events/order", JSON "Content-Encoding: br\r\n", ORDER, 415,
          "\"unsupported_encoding\""},
+        {"/v1/events/order", JSON "Content-Encoding: gzip\r\n", ORDER, 400,
+         "\"invalid_encoding\""},
+        {"/v1/events/order?strict=true", JSON, ORDER, 400, "\"invalid_parameter\""},
         {"/v1/events/order", "Content-Type: application/json\r\n", ORDER, 400,
          "\"invalid_tenant\""},
         {"/v1/events/order", "X-Tidegate-Tenant: A/B\r\nContent-Type: application/json\r\n", ORDER,
@@ -530,6 +533,11 @@ static void invalid_events_become_dead_letters_when_asked(void **state)
     seen = read_with(f, "events.dlq", note_letter);
     assert_int_equal(seen.count, 3);
     assert_non_null(strstr(seen.key, "{broken"));
+    expect(f, "/v1/events/order?on_invalid=dead_letter", JSON, "{\"amount\":2}", 202,
+           "\"code\":\"missing_field\",\"field\":\"customer_id\"");
+    expect(f, "/v1/events/nothing?on_invalid=dead_letter", JSON, "{}", 202, "\"unknown_type\"");
+    expect(f, "/v1/events/order?on_invalid=dead_letter", JSON, ORDER, 202, "event_id");
+    assert_int_equal(read_with(f, "events.dlq", note_letter).count, 5);
     char *large = malloc(8192);
     (void)snprintf(large, 8192, "[{\"x\":\"%05000d\"}]", 0);
     expect(f, "/v2/events?type=order&on_invalid=dead_letter", JSON, large, 422, "\"too_large\"");
