@@ -70,9 +70,9 @@ static tg_status_t remember_type(tg_decoder_t *decoder, tg_str_t key, tg_event_t
     return status;
 }
 
-/* Borrows the type from the cache, fetching it first if need be. */
+/* Borrows the type from the cache, fetching it first if need be and allowed. */
 static tg_status_t find_type(tg_decoder_t *decoder, const tg_event_t *event, uint32_t schema_id,
-                             const tg_event_type_t **out_type)
+                             bool may_ask, const tg_event_type_t **out_type)
 {
     char text[TYPE_KEY_MAX];
     size_t len = 0;
@@ -88,6 +88,8 @@ static tg_status_t find_type(tg_decoder_t *decoder, const tg_event_t *event, uin
     *out_type = tg_table_get(decoder->types, key);
     if (*out_type != NULL)
         return TG_OK;
+    if (!may_ask)
+        return TG_UNAVAILABLE;
     tg_event_type_t *type = NULL;
     tg_status_t status =
         decoder->schema(decoder->arg, event->tenant, event->type, schema_id, &type);
@@ -188,10 +190,10 @@ static tg_status_t decode_body(tg_decoder_t *decoder, tg_record_t *record, tg_ev
 }
 
 static tg_status_t with_schema(tg_decoder_t *decoder, tg_record_t *record, tg_event_t *event,
-                               uint32_t schema_id)
+                               uint32_t schema_id, bool may_ask)
 {
     const tg_event_type_t *type = NULL;
-    tg_status_t status = find_type(decoder, event, schema_id, &type);
+    tg_status_t status = find_type(decoder, event, schema_id, may_ask, &type);
     char text[64];
 
     switch (status) {
@@ -209,7 +211,7 @@ static tg_status_t with_schema(tg_decoder_t *decoder, tg_record_t *record, tg_ev
     }
 }
 
-tg_status_t tg_decoder_run(tg_decoder_t *decoder, tg_record_t *record)
+tg_status_t tg_decoder_run(tg_decoder_t *decoder, tg_record_t *record, bool may_ask)
 {
     assert(record->state == TG_RECORD_RAW);
     const tg_str_t value = record->source.value;
@@ -227,5 +229,5 @@ tg_status_t tg_decoder_run(tg_decoder_t *decoder, tg_record_t *record)
     keep_headers(record, &event);
     if (value.ptr == NULL || tg_event_wire_schema_id(value, &schema_id) != TG_OK)
         return bury(record, TG_DEAD_FRAMING, "the value does not start with 0x00 and a schema id");
-    return with_schema(decoder, record, &event, schema_id);
+    return with_schema(decoder, record, &event, schema_id, may_ask);
 }

@@ -27,7 +27,7 @@ tg_decoder_t *tg_decoder_create(tg_schema_fn schema, void *arg); /* NULL when ou
 void tg_decoder_destroy(tg_decoder_t *decoder);                  /* NULL is allowed */
 
 /* Turns a raw record into a row or a dead record (TG_OK), or leaves it raw: TG_UNAVAILABLE the
- * registry is away, TG_NOMEM. */
-TG_NODISCARD tg_status_t tg_decoder_run(tg_decoder_t *decoder, tg_record_t *record);
+ * registry is away, or its schema is not known and may not be asked for now; TG_NOMEM. */
+TG_NODISCARD tg_status_t tg_decoder_run(tg_decoder_t *decoder, tg_record_t *record, bool may_ask);
 
 #endif

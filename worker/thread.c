@@ -159,9 +159,8 @@ static void read_messages(tg_worker_thread_t *thread)
     }
 }
 
-/* Reads on while the server works on a batch. The first record whose schema cannot be had ends it,
- * so a transaction stays open for one wait for the registry (registry.timeout) at the most; the
- * server's own bound for a stalled session is 5 s. */
+/* Reads on while the server works on a batch. The first record whose schema is not known ends it:
+ * an open transaction waits for no registry. */
 static bool read_meanwhile(void *arg)
 {
     tg_worker_thread_t *thread = arg;

@@ -24,17 +24,19 @@ static void note_jump(tg_worker_thread_t *thread, tg_partition_t *partition, int
                  TG_F_TEXT("action", "going on from the earliest offset"));
 }
 
-static void decode(tg_worker_thread_t *thread, tg_record_t *record)
+/* While a transaction is open nobody waits for the registry: a record with a schema that is not
+ * known stays raw until the batch is through. */
+static void decode(tg_worker_thread_t *thread, tg_record_t *record, uint64_t now)
 {
-    uint64_t now = tg_time_mono_ms();
-
     if (now < thread->registry_at_ms)
         return;
-    if (tg_decoder_run(thread->decoder, record) == TG_OK) {
+    if (tg_decoder_run(thread->decoder, record, !thread->writing) == TG_OK) {
         if (record->state == TG_RECORD_DEAD)
             tg_metric_add(thread->shard, WK_DEAD, record->reason, 1);
         return;
     }
+    if (thread->writing)
+        return;
     tg_metric_add(thread->shard, WK_REGISTRY_WAITS, 0, 1);
     tg_log_warn("schema_unavailable", TG_F_INT("partition", record->source.partition),
                 TG_F_INT("offset", record->source.offset),
@@ -54,11 +56,12 @@ bool tg_thread_accept(tg_worker_thread_t *thread, rd_kafka_message_t *message, b
         rd_kafka_message_destroy(message);
         return false;
     }
-    tg_record_t *record = tg_record_take(thread->pool, message, tg_time_mono_ms());
+    uint64_t now = tg_time_mono_ms();
+    tg_record_t *record = tg_record_take(thread->pool, message, now);
     assert(record != NULL); /* 300 bytes: a process that cannot have them is better restarted */
     /* Behind a record that waits for its schema all others wait as well: order is kept. */
     if (partition->tail == NULL || partition->tail->state != TG_RECORD_RAW)
-        decode(thread, record);
+        decode(thread, record, now);
     thread->raw = thread->raw || record->state == TG_RECORD_RAW;
     tg_assignment_push(&thread->assignment, partition, record);
     return partition->rows >= thread->env.config->batch_max_rows;
@@ -71,7 +74,7 @@ static bool decode_queue(tg_worker_thread_t *thread, tg_partition_t *partition)
         if (r->state != TG_RECORD_RAW)
             continue;
         size_t before = r->bytes;
-        decode(thread, r);
+        decode(thread, r, tg_time_mono_ms());
         if (r->state == TG_RECORD_RAW)
             return false;
         partition->bytes += r->bytes - before;
