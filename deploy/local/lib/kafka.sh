@@ -58,7 +58,7 @@ kafka_download() {
 # Formats and runs a broker once on two free ports, with its loaded classes archived at its end.
 kafka_train() (
   say "tidegate: recording Kafka's class archive (once)"
-  RUN=$(mktemp -d "$CACHE/train.XXXXXX") LOG=$RUN
+  RUN=$(mktemp -d "$CACHE/train.XXXXXX") LOG=$RUN TIDEGATE_KAFKA_BEHIND=''
   trap 'stop_all kafka; rm -rf "$RUN"' EXIT
   mkdir "$RUN/pid"
   PORT[kafka]=$((20000 + RANDOM % 10000))
