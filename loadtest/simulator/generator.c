@@ -160,11 +160,29 @@ static void find_next(tg_generator_t *generator)
     }
 }
 
+/* What happens before the beginning is drawn like everything, but has no consequences after it. */
+static void enter(tg_generator_t *generator)
+{
+    int64_t begin = generator->config.begin_us - generator->config.start_us;
+    begin_slot(generator, begin > 0 ? begin / TG_GENERATOR_SLOT_US : 0);
+    find_next(generator);
+    tg_buf_t dropped = tg_buf_make(TG_GENERATOR_EVENT_MAX);
+    while (generator->picked != PICK_NONE && generator->due < begin) {
+        tg_sim_event_t event;
+        tg_buf_clear(&dropped);
+        tg_generator_next(generator, &dropped, &event);
+    }
+    tg_buf_dispose(&dropped);
+    if (begin > 0)
+        generator->follow_up_count = 0;
+    find_next(generator);
+}
+
 /* --- life --- */
 
 tg_generator_t *tg_generator_create(const tg_generator_config_t *config)
 {
-    assert(config != NULL && config->first_slot >= 0);
+    assert(config != NULL);
     tg_generator_t *generator = calloc(1, sizeof(*generator));
     if (generator == NULL)
         return NULL;
@@ -178,8 +196,7 @@ tg_generator_t *tg_generator_create(const tg_generator_config_t *config)
         tg_generator_destroy(generator);
         return NULL;
     }
-    begin_slot(generator, config->first_slot);
-    find_next(generator);
+    enter(generator);
     return generator;
 }
 

@@ -2,10 +2,12 @@
  *
  * Events have a place in time (µs since the start), not a place in a queue: whoever sends them does
  * so when they are due. Time is cut into slots of ten minutes, and all chance in a slot comes from
- * (seed, slot, type). So the world can be entered at any slot and is the same from there on as if
+ * (seed, slot, type). So the world can be entered at any time and is the same from there on as if
  * it had been watched from the start; a simulator that was stopped goes on as if it had run, and
- * what it sends twice has the same ids and times. Only what a slot hands to the next one (a viewer
- * who leaves, a session that goes on) is missing in the first slot of a run.
+ * what it sends twice has the same ids and times. Only what is caused by events before the entry (a
+ * viewer who leaves, a session that goes on) does not happen, so that nobody leaves who did not
+ * join. The sensors' sines and drifts are the same for all seeds: two simulators with one start
+ * describe the same devices.
  *
  * The same options and seed give the same bytes, apart from the time base (`start_us`).
  *
@@ -39,7 +41,7 @@ extern const char *const tg_sim_type_names[TG_SIM_TYPES]; /* "reading", … */
 typedef struct tg_generator_config {
     uint64_t seed;
     int64_t start_us;           /* the time base */
-    int64_t first_slot;         /* where to enter the world; 0: at its start */
+    int64_t begin_us;           /* where to enter the world; not after the start: there */
     double rates[TG_SIM_TYPES]; /* events per second; 0: none of this type */
     bool isolated;              /* no event causes another one: for single events */
 } tg_generator_config_t;
@@ -55,7 +57,8 @@ typedef struct tg_sim_event {
 
 typedef struct tg_generator tg_generator_t;
 
-/* Returns an owned generator, or NULL when out of memory. */
+/* Returns an owned generator, or NULL when out of memory. To enter in the middle of a slot makes
+ * and drops the slot's events until there. */
 tg_generator_t *tg_generator_create(const tg_generator_config_t *config);
 void tg_generator_destroy(tg_generator_t *generator); /* NULL is allowed */
 

@@ -32,10 +32,10 @@ static double usual_width(const tg_sim_sensor_t *sensor)
     return 0.5 * sensor->swing + 3 * sensor->noise;
 }
 
-/* A number in [-1, 1) that depends on these three only. */
-static double fixed_number(uint64_t seed, unsigned series, uint64_t place)
+/* A number in [-1, 1) that depends on these two only. */
+static double fixed_number(unsigned series, uint64_t place)
 {
-    uint64_t mixed = tg_rng_mix(tg_rng_mix(seed ^ (series + 1)) + place);
+    uint64_t mixed = tg_rng_mix(tg_rng_mix(series + 1) + place);
     return (double)(mixed >> 11) * 0x1p-52 - 1;
 }
 
@@ -60,8 +60,7 @@ void tg_sim_sensors_begin_slot(tg_generator_t *generator)
     for (unsigned i = 0; i < TG_GENERATOR_SERIES; i++) {
         draw_episode(rng, sensor_of(i), begin, &generator->sensors[i]);
         for (unsigned end = 0; end < 2; end++)
-            generator->knots[end][i] =
-                fixed_number(generator->config.seed, i, (uint64_t)generator->slot + end);
+            generator->knots[end][i] = fixed_number(i, (uint64_t)generator->slot + end);
     }
 }
 
@@ -79,9 +78,8 @@ int64_t tg_sim_measure(tg_generator_t *generator, unsigned series, int64_t at)
     const tg_sim_sensor_t *sensor = sensor_of(series);
     const tg_sim_episode_t *episode = &generator->sensors[series];
     tg_rng_t *rng = &generator->rng[TG_SIM_READING];
-    uint64_t seed = generator->config.seed;
-    double phase = fixed_number(seed, series, UINT64_MAX);
-    double value = sensor->base + sensor->spread * fixed_number(seed, series, UINT64_MAX - 1);
+    double phase = fixed_number(series, UINT64_MAX);
+    double value = sensor->base + sensor->spread * fixed_number(series, UINT64_MAX - 1);
     value += sensor->swing * sin(2 * PI * ((double)at / 1e6 / sensor->period_s + phase));
     value += sensor->drift * drift(generator, series, at);
     value += sensor->noise * tg_rng_normal(rng);

@@ -34,7 +34,7 @@ static const tg_option_t options[] = {
     {"key",               TG_OPT_SECRET, AT(key),          "",     1, 256,              "API key with the scope ingest."},
     {"seed",              TG_OPT_UINT,   AT(seed),         "1",    0, 9e15,             "The same seed and rates give the same events, byte for byte apart from the start."},
     {"start",             TG_OPT_STR,    AT(start),        "now",  3, 64,               "Time base: now, or an RFC 3339 time; what is due before now is sent at once."},
-    {"history",           TG_OPT_MS,     AT(history_ms),   "0ms",  0, 34560000000.0,    "Begin so long before now (with a fixed start: at its ten-minute slot); 0: at the start."},
+    {"history",           TG_OPT_MS,     AT(history_ms),   "0ms",  0, 34560000000.0,    "Begin so long before now instead of at the start; 0: at the start."},
     {"rate",              TG_OPT_DOUBLE, AT(rate),         "1",    0.001, 10000,        "Factor on all rates."},
     {"rate.reading",      TG_OPT_DOUBLE, AT(rates[TG_SIM_READING]),  "30",   0, 100000, "Readings per second: 10 devices with 3 sensors each."},
     {"rate.activity",     TG_OPT_DOUBLE, AT(rates[TG_SIM_ACTIVITY]), "50",   0, 100000, "Activities per second."},
@@ -386,20 +386,18 @@ static tg_status_t choose_times(struct simulator *sim, tg_error_t *error)
 {
     const tg_simulator_config_t *config = sim->config;
     tg_generator_config_t *world = &sim->world;
-    int64_t begin = tg_time_now() - (int64_t)config->history_ms * TG_US_PER_MS;
-    world->start_us = begin;
+    world->begin_us = tg_time_now() - (int64_t)config->history_ms * TG_US_PER_MS;
+    world->start_us = world->begin_us;
     bool fixed = strcmp(config->start, "now") != 0;
     if (fixed && tg_time_parse(tg_str_from(config->start), &world->start_us) != TG_OK)
         return tg_error_set(error, TG_INVALID,
-                            "start: \"%s\" is neither now nor a time like "
-                            "2026-02-03T10:00:00Z",
+                            "start: \"%s\" is neither now nor a time like 2026-02-03T10:00:00Z",
                             config->start);
-    if (fixed && config->history_ms > 0 && begin > world->start_us)
-        world->first_slot = (begin - world->start_us) / TG_GENERATOR_SLOT_US;
+    if (world->begin_us < world->start_us || config->history_ms == 0)
+        world->begin_us = world->start_us;
     sim->end_us = INT64_MAX;
     if (config->duration_ms > 0)
-        sim->end_us = world->start_us + world->first_slot * TG_GENERATOR_SLOT_US +
-                      (int64_t)config->duration_ms * TG_US_PER_MS;
+        sim->end_us = world->begin_us + (int64_t)config->duration_ms * TG_US_PER_MS;
     return TG_OK;
 }
 
