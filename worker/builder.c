@@ -122,7 +122,7 @@ static bool take_record(tg_builder_t *builder, const tg_partition_t *partition, 
         tg_buf_clear(headers);
         tg_record_dead_letter(record, tg_str_from(partition->claim.topic_id), headers,
                               &builder->dead[batch->dead_count++]);
-    } else {
+    } else if (record->state == TG_RECORD_ROW) {
         if (!note_day(builder, record->row.occurred_at))
             return false;
         batch->rows[batch->row_count++] = &record->row;

@@ -11,7 +11,7 @@
 static const char *const reason_codes[] = {
     [TG_DEAD_HEADERS] = "bad_headers",    [TG_DEAD_FRAMING] = "bad_framing",
     [TG_DEAD_SCHEMA] = "unknown_schema",  [TG_DEAD_DECODE] = "undecodable",
-    [TG_DEAD_STORE] = "refused_by_store",
+    [TG_DEAD_STORE] = "refused_by_store", [TG_DEAD_INGESTION] = "invalid_event",
 };
 
 /* Fixed for good: a dead letter's id must be the same whoever makes it. */
@@ -159,6 +159,19 @@ static void dead_letter_id(const tg_record_t *record, tg_str_t topic_id, tg_uuid
     tg_uuid_v5(&dead_letter_space, parts, TG_ARRAY_LEN(parts), out_id);
 }
 
+/* What ingestion said of it. */
+static void describe_letter(const tg_record_t *record, tg_dead_letter_t *dead)
+{
+    const tg_record_letter_t *letter = &record->letter;
+    dead->id = letter->id;
+    dead->tenant = record->row.tenant;
+    dead->type = record->row.type;
+    dead->text = letter->text;
+    dead->field = letter->field;
+    if (letter->code.len > 0)
+        dead->code = letter->code;
+}
+
 void tg_record_dead_letter(const tg_record_t *record, tg_str_t topic_id, tg_buf_t *headers,
                            tg_dead_letter_t *out_dead)
 {
@@ -181,6 +194,9 @@ void tg_record_dead_letter(const tg_record_t *record, tg_str_t topic_id, tg_buf_
         dead.occurred_at = record->row.occurred_at;
     }
     dead_letter_id(record, topic_id, &dead.id);
+    dead.published = record->published;
+    if (record->reason == TG_DEAD_INGESTION)
+        describe_letter(record, &dead);
     append_headers(record->message, headers);
     dead.headers = headers->failed ? TG_STR("[]") : tg_buf_view(headers);
     *out_dead = dead;

@@ -20,6 +20,7 @@ typedef enum tg_record_state {
     TG_RECORD_RAW, /* not decoded yet: its schema could not be fetched so far */
     TG_RECORD_ROW,
     TG_RECORD_DEAD,
+    TG_RECORD_SKIP, /* nothing of it is stored but that it was read */
 } tg_record_state_t;
 
 /* Why a record is dead; the order is that of the metric's label. */
@@ -29,6 +30,7 @@ typedef enum tg_dead_reason {
     TG_DEAD_SCHEMA,
     TG_DEAD_DECODE,
     TG_DEAD_STORE,
+    TG_DEAD_INGESTION, /* refused there; what is known of it is in `letter` */
 } tg_dead_reason_t;
 
 /* Where a record stands and what it holds; borrowed from its message. */
@@ -38,6 +40,12 @@ typedef struct tg_record_source {
     int64_t offset;
     tg_str_t key, value; /* ptr NULL: none */
 } tg_record_source_t;
+
+/* A dead letter of ingestion; texts in the message. */
+typedef struct tg_record_letter {
+    tg_uuid_t id;
+    tg_str_t code, text, field;
+} tg_record_letter_t;
 
 typedef struct tg_record {
     struct tg_record *next;
@@ -49,6 +57,8 @@ typedef struct tg_record {
     tg_row_t row;   /* texts in `texts`; of a dead record as much as is known */
     bool has_event; /* the headers were good: tenant, type, id and times are known */
     tg_dead_reason_t reason;
+    bool published; /* of a dead record: it stands in the dead-letter topic already */
+    tg_record_letter_t letter;
     char *error; /* owned; of a dead record, printable ASCII; NULL: no memory for it */
     tg_buf_t texts;
 } tg_record_t;

@@ -116,8 +116,8 @@ static tg_status_t open_consumer(tg_worker_thread_t *thread, tg_error_t *error)
     const tg_consumer_config_t settings = {.brokers = config->kafka_brokers,
                                            .client_id = thread->owner,
                                            .group = config->kafka_group,
-                                           .topics = thread->env.topics,
-                                           .topic_count = thread->env.topic_count,
+                                           .topics = thread->topics,
+                                           .topic_count = thread->topic_count,
                                            .session_timeout_ms = config->kafka_session_ms,
                                            .max_poll_ms = MAX_POLL_MS,
                                            .queued_max_bytes = config->kafka_fetch_bytes,
@@ -308,6 +308,20 @@ static tg_status_t build(tg_worker_thread_t *thread)
     return TG_OK;
 }
 
+/* The dead letters' topic is read too: those of ingestion have no other way into the store. */
+static void choose_topics(tg_worker_thread_t *thread)
+{
+    const char *dead = thread->env.config->kafka_dead_topic;
+    bool named = false;
+    assert(thread->env.topic_count <= TG_WORKER_TOPICS_MAX);
+    for (size_t i = 0; i < thread->env.topic_count; i++) {
+        thread->topics[thread->topic_count++] = thread->env.topics[i];
+        named = named || strcmp(thread->env.topics[i], dead) == 0;
+    }
+    if (!named)
+        thread->topics[thread->topic_count++] = dead;
+}
+
 static void name_owner(tg_worker_thread_t *thread, unsigned index)
 {
     char host[64] = "";
@@ -326,6 +340,7 @@ tg_status_t tg_worker_thread_open(const tg_worker_env_t *env, unsigned index,
         return tg_error_set(error, TG_NOMEM, "out of memory");
     thread->env = *env;
     pthread_mutex_init(&thread->mutex, NULL);
+    choose_topics(thread);
     name_owner(thread, index);
     tg_status_t status = build(thread);
     if (status != TG_OK) {

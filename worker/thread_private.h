@@ -23,6 +23,8 @@ struct tg_lag {
 
 struct tg_worker_thread {
     tg_worker_env_t env;
+    const char *topics[TG_WORKER_TOPICS_MAX + 1]; /* the events' and that of dead letters */
+    size_t topic_count;
     char owner[128]; /* host, process, thread: for the operator's eyes */
     pthread_t id;
     bool running;

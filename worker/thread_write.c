@@ -2,6 +2,7 @@
 #include "common/base/fault.h"
 #include "common/base/time.h"
 #include "common/observe/log.h"
+#include "worker/inbox.h"
 #include "worker/thread_private.h"
 
 #include <stdio.h>
@@ -24,13 +25,21 @@ static void note_jump(tg_worker_thread_t *thread, tg_partition_t *partition, int
                  TG_F_TEXT("action", "going on from the earliest offset"));
 }
 
+static tg_status_t read_record(tg_worker_thread_t *thread, tg_record_t *record)
+{
+    if (!tg_str_eq(record->source.topic, tg_str_from(thread->env.config->kafka_dead_topic)))
+        return tg_decoder_run(thread->decoder, record, !thread->writing);
+    tg_inbox_read(record);
+    return TG_OK;
+}
+
 /* While a transaction is open nobody waits for the registry: a record with a schema that is not
  * known stays raw until the batch is through. */
 static void decode(tg_worker_thread_t *thread, tg_record_t *record, uint64_t now)
 {
     if (now < thread->registry_at_ms)
         return;
-    if (tg_decoder_run(thread->decoder, record, !thread->writing) == TG_OK) {
+    if (read_record(thread, record) == TG_OK) {
         if (record->state == TG_RECORD_DEAD)
             tg_metric_add(thread->shard, WK_DEAD, record->reason, 1);
         return;
@@ -96,16 +105,21 @@ void tg_thread_decode_waiting(tg_worker_thread_t *thread)
 
 static void count_dead(tg_worker_thread_t *thread, const tg_batch_t *batch)
 {
+    bool unsent = false;
     if (batch->dead_count == 0)
         return;
     tg_metric_add(thread->shard, WK_EVENTS, WK_DEAD_LETTER, batch->dead_count);
     for (size_t i = 0; i < batch->dead_count; i++) {
         const tg_dead_letter_t *dead = &batch->dead[i];
+        if (dead->published)
+            continue; /* a tenant's own doing, and as often as the tenant likes */
+        unsent = true;
         tg_log_warn("dead_letter", TG_F_STR("topic", dead->topic),
                     TG_F_INT("partition", dead->partition), TG_F_INT("offset", dead->offset),
                     TG_F_STR("code", dead->code), TG_F_STR("text", dead->text));
     }
-    thread->env.on_dead_letters(thread->env.dead_arg);
+    if (unsent)
+        thread->env.on_dead_letters(thread->env.dead_arg);
 }
 
 static void on_committed(tg_worker_thread_t *thread, const tg_batch_t *batch,

@@ -27,6 +27,8 @@ typedef struct tg_dead_letter {
     int64_t occurred_at;
     tg_str_t code; /* snake_case word */
     tg_str_t text;
+    tg_str_t field;      /* of the event, that the error is about; empty: none */
+    bool published;      /* it stands in the dead-letter topic already */
     tg_str_t key, value; /* ptr NULL: none */
     tg_str_t headers;    /* JSON array of {"name", "value": base64 or null} */
 } tg_dead_letter_t;

@@ -40,8 +40,9 @@
 
 #define DEAD_LETTER                                                                                \
     "INSERT INTO data.dead_letters (id, tenant_id, type, event_id, occurred_at, error_code, "      \
-    "error_text, topic, partition, record_offset, topic_id, record_key, record_value, headers) "   \
-    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14::text::jsonb) "           \
+    "error_text, topic, partition, record_offset, topic_id, record_key, record_value, headers, "   \
+    "error_field, published_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, "  \
+    "$14::text::jsonb, $15, CASE WHEN $16 = 1 THEN now() END) "                                    \
     "ON CONFLICT DO NOTHING"
 
 /* A first claim makes the row; the row's own lock is what a claim waits for. */
@@ -118,9 +119,9 @@ const tg_statement_t tg_sql_statements[TG_SQL_COUNT] = {
     [TG_SQL_STATES] = {"states", STATES, 5, {TA, TA, TA, TA, IA}},
     [TG_SQL_HOURS] = {"hours", "INSERT INTO data.touched_hours (tenant_id, hour) SELECT * FROM unnest($1, $2)",
                       2, {TA, ZA}},
-    [TG_SQL_DEAD_LETTER] = {"dead_letter", DEAD_LETTER, 14,
+    [TG_SQL_DEAD_LETTER] = {"dead_letter", DEAD_LETTER, 16,
                             {TG_PG_UUID, T, T, TG_PG_UUID, TG_PG_TIMESTAMPTZ, T, T, T, I4, I8, T, TG_PG_BYTEA,
-                             TG_PG_BYTEA, T}},
+                             TG_PG_BYTEA, T, T, I4}},
     [TG_SQL_ENSURE_DAYS] = {"ensure_days", "SELECT data.ensure_days($1)", 1, {TG_PG_DATE_ARRAY}},
     [TG_SQL_CLAIM] = {"claim", CLAIM, 4, {T, I4, T, T}},
     [TG_SQL_CLAIM_AGAIN] = {"claim_again", CLAIM_AGAIN, 4, {T, I4, I8, T}},

@@ -462,10 +462,11 @@ static tg_str_t or_null(tg_str_t text)
 
 static tg_status_t send_dead_letter(tg_store_t *store, const tg_dead_letter_t *dead)
 {
-    char partition[4], offset[8], occurred_at[8];
+    char partition[4], offset[8], occurred_at[8], published[4];
     const tg_str_t none = {NULL, 0};
 
     tg_pg_put_int4(partition, dead->partition);
+    tg_pg_put_int4(published, dead->published ? 1 : 0);
     tg_pg_put_int8(offset, dead->offset);
     tg_pg_put_int8(occurred_at, dead->occurred_at - TG_PG_EPOCH_US);
     const tg_str_t params[] = {
@@ -483,6 +484,8 @@ static tg_status_t send_dead_letter(tg_store_t *store, const tg_dead_letter_t *d
         dead->key,
         dead->value,
         dead->headers,
+        dead->field.ptr == NULL ? TG_STR("") : dead->field,
+        {published, 4},
     };
     return tg_conn_send(store->conn, TG_SQL_DEAD_LETTER, params);
 }
