@@ -35,13 +35,16 @@ AS $$
     FROM data.horizon h WHERE h.changed_at < now() - interval '10 minutes' OR h.days = 430
 $$;
 
--- Whether hours of that day wait to be rolled up: until then its minutes are needed.
+-- Whether hours of that day wait to be rolled up or binned: until then its minutes and rows are needed.
 CREATE FUNCTION data.is_day_marked(day date) RETURNS boolean
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT EXISTS (SELECT FROM data.touched_hours t
                    WHERE t.hour >= day::timestamp AT TIME ZONE 'UTC'
                      AND t.hour < (day + 1)::timestamp AT TIME ZONE 'UTC')
+        OR EXISTS (SELECT FROM data.unbinned_hours u
+                   WHERE u.hour >= day::timestamp AT TIME ZONE 'UTC'
+                     AND u.hour < (day + 1)::timestamp AT TIME ZONE 'UTC')
 $$;
 
 GRANT SELECT ON data.horizon TO tidegate_worker;

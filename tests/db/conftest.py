@@ -1,8 +1,11 @@
 """A PostgreSQL cluster of our own for the tests of the store: made in a temporary folder, reached
-through a Unix socket, gone afterwards. Each test gets a fresh copy of a migrated database.
+through a Unix socket, gone afterwards. Each test gets a fresh copy of a migrated database, and runs once for
+each storage engine that the server offers: plain always, timescale where its library is installed (not with
+TIDEGATE_ENGINE=plain).
 
 TIDEGATE_TEST_BIN names the folder with the programs (default: build/dev/bin)."""
 
+import contextlib
 import itertools
 import os
 import pathlib
@@ -12,20 +15,20 @@ import tempfile
 
 import psycopg2
 import pytest
+from engines import ENGINES, postgres_bin
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("TIDEGATE_TEST_BIN", ROOT / "build" / "dev" / "bin")).resolve()
 PORT = "5432"  # a part of the socket's name only
 
 
-def postgres_bin():
-    found = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin/initdb"),
-                   key=lambda path: int(path.parts[-3]))
-    if found:
-        return found[-1].parent
-    on_path = shutil.which("initdb")
-    assert on_path, "PostgreSQL's server programs are not installed"
-    return pathlib.Path(on_path).parent
+def pytest_report_header():
+    return "engines under tests/db: " + ", ".join(ENGINES)
+
+
+def pytest_terminal_summary(terminalreporter):
+    missing = "" if "timescale" in ENGINES else " (no TimescaleDB on this server: not compared with it)"
+    terminalreporter.write_line("tests/db: engines " + ", ".join(ENGINES) + missing)
 
 
 class Cluster:
@@ -50,6 +53,9 @@ class Cluster:
                  "UTF8", "--locale=C.UTF-8", "--no-sync")
         options = (f"-c listen_addresses='' -c unix_socket_directories={self.folder} -c fsync=off"
                    " -c max_connections=50 -c timezone=America/New_York")
+        if "timescale" in ENGINES:
+            options += (" -c shared_preload_libraries=timescaledb -c timescaledb.telemetry_level=off"
+                        " -c timescaledb.max_background_workers=0")
         self.run("pg_ctl", "-D", f"{self.folder}/data", "-w", "-l", f"{self.folder}/log", "-o",
                  options, "start")
         with self.connect("postgres", "postgres") as connection:
@@ -83,9 +89,10 @@ class Cluster:
 class Database:
     """One database of the cluster, with the programs that work on it."""
 
-    def __init__(self, cluster, name):
+    def __init__(self, cluster, name, engine="auto"):
         self.cluster = cluster
         self.name = name
+        self.engine = engine
         self.connections = []
 
     def connect(self, user, autocommit=False):
@@ -105,7 +112,7 @@ class Database:
     def environment(self):
         dsn = self.cluster.dsn(self.name, "owner")
         return {"PATH": os.environ["PATH"], "TIDEGATE_MIGRATE_PG_DSN": dsn,
-                "TIDEGATE_CLI_PG_DSN": dsn}
+                "TIDEGATE_CLI_PG_DSN": dsn, "TIDEGATE_MIGRATE_STORE_ENGINE": self.engine}
 
     def start(self, program, *args):
         return subprocess.Popen([str(BIN / program), *args], cwd=ROOT, env=self.environment(),
@@ -137,27 +144,42 @@ def cluster():
         server.stop()
 
 
-@pytest.fixture(scope="session")
-def migrated(cluster):
+def migrate(cluster, engine):
     """The name of a migrated database that tests copy and never change."""
     name = cluster.create_database()
-    database = Database(cluster, name)
-    result = database.migrate("up")
+    result = Database(cluster, name, engine).migrate("up")
     assert result.returncode == 0, result.stderr
     return name
 
 
+@pytest.fixture(scope="session")
+def migrated(cluster):
+    """By engine."""
+    return {engine: migrate(cluster, engine) for engine in ENGINES}
+
+
+@contextlib.contextmanager
+def opened(cluster, engine, template="template1"):
+    database = Database(cluster, cluster.create_database(template), engine)
+    yield database
+    database.close()
+    cluster.drop_database(database.name)
+
+
 @pytest.fixture
 def empty(cluster):
-    database = Database(cluster, cluster.create_database())
-    yield database
-    database.close()
-    cluster.drop_database(database.name)
+    with opened(cluster, ENGINES[-1]) as database:
+        yield database
+
+
+@pytest.fixture(params=ENGINES)
+def store(cluster, migrated, request):
+    with opened(cluster, request.param, migrated[request.param]) as database:
+        yield database
 
 
 @pytest.fixture
-def store(cluster, migrated):
-    database = Database(cluster, cluster.create_database(template=migrated))
-    yield database
-    database.close()
-    cluster.drop_database(database.name)
+def stores(cluster, migrated):
+    """A fresh database of each engine."""
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(opened(cluster, engine, migrated[engine])) for engine in ENGINES]

@@ -2,6 +2,7 @@
 
 import psycopg2
 import pytest
+from upkeep import Upkeep
 
 VIEWS = ["events", "metric_minute", "metric_hour", "metric_day", "stream_state"]
 
@@ -29,9 +30,7 @@ def filled(store):
                            " VALUES (%s, date_trunc('hour', now() - %s::interval))", (tenant, age))
         cursor.execute("INSERT INTO data.stream_state (tenant_id, type, entity, name, value)"
                        " VALUES (%s, 'stream', 's', 'active_viewers', 3)", (tenant,))
-    cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
-    cursor.execute("SELECT data.refresh_hours(100), data.refresh_days(100)")
-    cursor.execute("COMMIT")
+    Upkeep(store).refresh_all()
     return store
 
 
@@ -123,8 +122,12 @@ def relations(store, *schemas):
 
 # Everything that a role may do to a relation; whatever is not listed must be refused.
 RIGHTS = {
-    "tidegate_query": {f"api.{view}": {"SELECT"} for view in VIEWS},
-    "tidegate_sql": {f"api.{view}": {"SELECT"} for view in VIEWS},
+    "tidegate_query": {f"api.{view}": {"SELECT"} for view in
+                       (*VIEWS, "signals", "anomalies", "alerts", "newest_minutes",
+                        "metric_hour_rolled", "marked_hours")},
+    "tidegate_sql": {f"api.{view}": {"SELECT"} for view in
+                     (*VIEWS, "signals", "anomalies", "alerts", "kpi_minute_view", "kpi_hour_view",
+                      "stream_metrics_minute")},
     "tidegate_gateway": {f"control.{table}": {"SELECT"} for table in
                          ("tenants", "plans", "api_keys", "config_version")},
     "tidegate_registry": {
@@ -138,15 +141,34 @@ RIGHTS = {
         "control.config_version": {"SELECT"},
         "data.events": {"SELECT", "INSERT"},
         "data.metric_minute": {"SELECT", "INSERT", "UPDATE"},
-        "data.metric_hour": {"SELECT", "INSERT", "DELETE"},
-        "data.metric_day": {"SELECT", "INSERT", "DELETE"},
+        "data.horizon": {"SELECT"},
         "data.event_times": {"SELECT", "INSERT", "DELETE"},
-        "data.touched_hours": {"SELECT", "INSERT", "DELETE"},
-        "data.touched_days": {"SELECT", "INSERT", "DELETE"},
+        "data.late_bins": {"INSERT"},
         "data.stream_state": {"SELECT", "INSERT", "UPDATE"},
         "data.consumer_offsets": {"SELECT", "INSERT", "UPDATE"},
         "data.leases": {"SELECT", "INSERT", "UPDATE"},
         "data.dead_letters": {"SELECT", "INSERT", "UPDATE"},
+    },
+}
+
+
+ALL = {"SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"}
+
+# What only the worker has, and differently.
+WORKERS_RIGHTS = {
+    "plain": {
+        "data.metric_hour": {"SELECT", "INSERT", "DELETE"},
+        "data.metric_day": {"SELECT", "INSERT", "DELETE"},
+        "data.touched_hours": {"SELECT", "INSERT", "DELETE"},
+        "data.touched_days": {"SELECT", "INSERT", "DELETE"},
+    },
+    "timescale": {
+        "data.metric_hour": ALL,  # continuous aggregates: only the owner may refresh them
+        "data.metric_day": ALL,
+        "data.touched_hours": {"SELECT", "INSERT", "UPDATE", "DELETE"},
+        "data.touched_days": {"SELECT", "INSERT", "UPDATE", "DELETE"},
+        "data.refreshes": {"SELECT", "INSERT", "UPDATE", "DELETE"},
+        "data.refresh_numbers": {"USAGE"},
     },
 }
 
@@ -164,7 +186,8 @@ def test_a_role_has_exactly_its_rights(filled, role):
             " ELSE p.name <> 'USAGE' AND has_table_privilege(%s, r.name, p.name) END",
             (relations(filled, "control", "data", "api", "migrate"), role, role)):
         found.setdefault(relation, set()).add(right)
-    assert found == RIGHTS[role]
+    more = WORKERS_RIGHTS[filled.engine] if role == "tidegate_worker" else {}
+    assert found == {**RIGHTS[role], **more}
 
 
 def test_the_query_role_cannot_even_name_what_is_in_data(filled):

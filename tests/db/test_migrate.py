@@ -4,15 +4,22 @@ import shutil
 
 import pytest
 
+from engines import ENGINES
 from lib.stack import ROOT
 
 
 @pytest.fixture
 def files(tmp_path):
     """A copy of the migrations that a test may change."""
-    shutil.copytree(ROOT / "migrations" / "common", tmp_path / "common")
-    shutil.copytree(ROOT / "migrations" / "plain", tmp_path / "plain")
+    for folder in ("common", "plain", "timescale"):
+        shutil.copytree(ROOT / "migrations" / folder, tmp_path / folder)
     return tmp_path
+
+
+@pytest.fixture
+def own(files, empty):
+    """The folder of the engine under test."""
+    return files / empty.engine
 
 
 def applied(database):
@@ -39,12 +46,13 @@ def test_dry_run_names_all_and_changes_nothing(empty):
                                 " ('migrate', 'data', 'control', 'api')") == []
 
 
-def test_status_tells_pending_from_applied(empty, files):
+def test_status_tells_pending_from_applied(empty, files, own):
     empty.migrate("up", f"--migrations.dir={files}")
-    (files / "plain" / "9000_more.sql").write_text("CREATE TABLE data.more (x int);")
+    (own / "9000_more.sql").write_text("CREATE TABLE data.more (x int);")
     result = empty.migrate("status", f"--migrations.dir={files}")
     assert result.returncode == 0, result.stderr
     lines = dict(line.split() for line in result.stdout.splitlines())
+    assert lines.pop("engine") == empty.engine
     assert lines.pop("9000_more.sql") == "pending"
     assert all(value.endswith("Z") for value in lines.values())
     assert empty.migrate("up", f"--migrations.dir={files}").returncode == 0
@@ -61,34 +69,57 @@ def test_a_changed_applied_file_is_refused_by_name(empty, files, command):
     assert "0002_control.sql was changed after it was applied" in result.stderr
 
 
-def test_a_missing_applied_file_is_refused_by_name(empty, files):
+def test_a_missing_applied_file_is_refused_by_name(empty, files, own):
     empty.migrate("up", f"--migrations.dir={files}")
-    (files / "plain" / "0006_rollups.sql").unlink()
+    (own / "0006_rollups.sql").unlink()
     result = empty.migrate("up", f"--migrations.dir={files}")
     assert result.returncode == 1
     assert "0006_rollups.sql is applied but not among the files" in result.stderr
 
 
-def test_a_file_that_comes_too_late_is_refused(empty, files):
-    last = files / "common" / "0007_api.sql"
-    late = files / "plain" / "0006_rollups.sql"
-    content = late.read_text()
-    late.unlink()
-    last.write_text("SELECT 1;")
+def test_a_file_that_comes_too_late_is_refused(empty, files, own):
+    (own / "9001_last.sql").write_text("SELECT 1;")
     assert empty.migrate("up", f"--migrations.dir={files}").returncode == 0
-    late.write_text(content)
+    (own / "9000_late.sql").write_text("SELECT 1;")
     result = empty.migrate("up", f"--migrations.dir={files}")
     assert result.returncode == 1
-    assert "0006_rollups.sql comes too late: 0007_api.sql" in result.stderr
+    assert "9000_late.sql comes too late: 9001_last.sql" in result.stderr
 
 
-def test_another_engine_is_refused(empty, files):
-    shutil.copytree(files / "plain", files / "other")
-    assert empty.migrate("up", f"--migrations.dir={files}").returncode == 0
-    for command in ("up", "status"):
-        result = empty.migrate(command, f"--migrations.dir={files}", "--store.engine=other")
+def test_the_engine_is_chosen_once_and_recorded(empty):
+    assert empty.migrate("up", "--store.engine=auto").returncode == 0
+    offered = ENGINES[-1]
+    assert empty.query("owner", "SELECT name FROM migrate.engine") == [(offered,)]
+    assert empty.query("tidegate_worker", "SELECT data.engine()") == [(offered,)]
+    for engine in ("auto", offered):
+        assert empty.migrate("up", f"--store.engine={engine}").returncode == 0
+    asked = "plain" if offered == "timescale" else "other"
+    for command in (["up"], ["up", "--dry-run"], ["status"]):
+        result = empty.migrate(*command, f"--store.engine={asked}")
         assert result.returncode == 1
-        assert 'made for engine "plain", not "other"' in result.stderr
+        assert f'made for engine "{offered}", not "{asked}"' in result.stderr
+        assert "leave store.engine at auto" in result.stderr
+
+
+def test_auto_keeps_to_what_is_recorded(empty):
+    assert empty.migrate("up", "--store.engine=plain").returncode == 0
+    result = empty.migrate("up", "--store.engine=auto")
+    assert result.returncode == 0
+    assert "engine plain: 0 of" in result.stdout
+
+
+@pytest.mark.skipif("timescale" in ENGINES, reason="this server offers TimescaleDB")
+def test_an_engine_that_the_server_lacks_is_refused(empty):
+    result = empty.migrate("up", "--store.engine=timescale")
+    assert result.returncode == 1
+    assert "shared_preload_libraries" in result.stderr
+    assert empty.query("owner", "SELECT to_regclass('migrate.engine')") == [(None,)]
+    assert empty.migrate("up", "--store.engine=plain").returncode == 0
+    empty.query("owner", "UPDATE migrate.engine SET name = 'timescale'")  # as if made elsewhere
+    for command in ("up", "status"):
+        result = empty.migrate(command, "--store.engine=auto")
+        assert result.returncode == 1
+        assert "made for engine \"timescale\", but this server has not loaded" in result.stderr
 
 
 @pytest.mark.parametrize("engine", ["common", "../plain", "nothing"])
@@ -98,21 +129,21 @@ def test_an_engine_without_files_of_its_own_is_refused(empty, engine):
     assert engine in result.stderr
 
 
-def test_a_failing_file_leaves_nothing_and_names_its_line(empty, files):
-    (files / "plain" / "9000_bad.sql").write_text(
+def test_a_failing_file_leaves_nothing_and_names_its_line(empty, files, own):
+    (own / "9000_bad.sql").write_text(
         "CREATE TABLE data.half (x int);\n-- é\n\nSELECT nothing_like_it;\n")
     result = empty.migrate("up", f"--migrations.dir={files}")
     assert result.returncode == 1
     assert "9000_bad.sql:4: " in result.stderr
     assert empty.query("owner", "SELECT to_regclass('data.half')") == [(None,)]
-    assert max(row[0] for row in applied(empty)) == 7
-    (files / "plain" / "9000_bad.sql").write_text("CREATE TABLE data.half (x int);")
+    assert max(row[0] for row in applied(empty)) < 9000
+    (own / "9000_bad.sql").write_text("CREATE TABLE data.half (x int);")
     assert empty.migrate("up", f"--migrations.dir={files}").returncode == 0
     assert max(row[0] for row in applied(empty)) == 9000
 
 
-def test_a_file_that_ends_its_own_transaction_is_refused(empty, files):
-    (files / "plain" / "9000_commit.sql").write_text("SELECT 1; COMMIT;")
+def test_a_file_that_ends_its_own_transaction_is_refused(empty, files, own):
+    (own / "9000_commit.sql").write_text("SELECT 1; COMMIT;")
     result = empty.migrate("up", f"--migrations.dir={files}")
     assert result.returncode == 1
     assert "9000_commit.sql ends its own transaction" in result.stderr
