@@ -233,7 +233,7 @@ static void on_rows(void *arg, tg_status_t status, const tg_pg_answer_t *answer)
 static const char newest_sql[] =
     "select (extract(epoch from m.bucket) * 1000000)::bigint"
     " from unnest(string_to_array($1, ',')) as t(type), lateral (select bucket"
-    " from api.metric_minute where type = t.type and bucket >= $2::timestamptz"
+    " from api.newest_minutes where type = t.type and bucket >= $2::timestamptz"
     " and bucket < $3::timestamptz order by bucket desc limit 1) m order by 1 desc limit 1";
 
 static void start_query(struct flight *flight)

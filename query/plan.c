@@ -27,17 +27,36 @@ void tg_plan_number(tg_plan_t *plan, int64_t number)
         (size_t)snprintf(text, TG_PLAN_TEXT_MAX, "%lld", (long long)number);
 }
 
+void tg_plan_null(tg_plan_t *plan)
+{
+    (void)next_param(plan);
+    plan->params[plan->param_count - 1].null = true;
+}
+
+void tg_plan_str(tg_plan_t *plan, tg_str_t text)
+{
+    char *place = next_param(plan);
+    assert(text.len > 0 && text.len < TG_PLAN_TEXT_MAX);
+    memcpy(place, text.ptr, text.len);
+    plan->params[plan->param_count - 1].len = text.len;
+}
+
 void tg_plan_text(tg_plan_t *plan, const tg_param_value_t *value)
 {
-    char *text = next_param(plan);
     assert(value != NULL);
-    if (!value->present) {
-        plan->params[plan->param_count - 1].null = true;
-        return;
-    }
-    assert(value->text.len < TG_PLAN_TEXT_MAX);
-    memcpy(text, value->text.ptr, value->text.len);
-    plan->params[plan->param_count - 1].len = value->text.len;
+    if (value->present)
+        tg_plan_str(plan, value->text);
+    else
+        tg_plan_null(plan);
+}
+
+void tg_plan_optional_number(tg_plan_t *plan, const tg_param_value_t *value)
+{
+    assert(value != NULL);
+    if (value->present)
+        tg_plan_number(plan, value->number);
+    else
+        tg_plan_null(plan);
 }
 
 uint64_t tg_plan_ttl_ms(const tg_plan_t *plan)

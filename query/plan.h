@@ -15,12 +15,13 @@
 
 #define TG_PLAN_PARAMS_MAX 6
 #define TG_PLAN_TEXT_MAX   300 /* bytes of one parameter: an identifier, its UTF-8 within 256 */
-#define TG_PLAN_KEY_MAX    2048
+#define TG_PLAN_KEY_MAX    2176
 
 typedef enum tg_column_type {
     TG_COLUMN_TIME,   /* bigint µs → RFC 3339 string */
     TG_COLUMN_TEXT,   /* string */
     TG_COLUMN_NUMBER, /* integer or numeric text → JSON number */
+    TG_COLUMN_JSON,   /* jsonb → as it stands */
 } tg_column_type_t;
 
 /* One member of an item, in the order of the statement's columns. NULL is null. */
@@ -56,7 +57,11 @@ typedef struct tg_plan {
 /* Parameters in the order of the statement's $1, $2, … */
 void tg_plan_time(tg_plan_t *plan, int64_t us);
 void tg_plan_number(tg_plan_t *plan, int64_t number);
-void tg_plan_text(tg_plan_t *plan, const tg_param_value_t *value); /* NULL when not present */
+void tg_plan_null(tg_plan_t *plan);
+void tg_plan_str(tg_plan_t *plan, tg_str_t text); /* at most TG_PLAN_TEXT_MAX - 1 bytes */
+/* As the client gave them; NULL when not present. */
+void tg_plan_text(tg_plan_t *plan, const tg_param_value_t *value);
+void tg_plan_optional_number(tg_plan_t *plan, const tg_param_value_t *value);
 
 /* How long the answer may be served from the cache: 1 s when its range touches the last hour, else
  * 10 s. */

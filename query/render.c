@@ -1,4 +1,5 @@
-/* Writing JSON straight from the text cells: numbers of PostgreSQL are JSON numbers already. */
+/* Writing JSON straight from the text cells: numbers and jsonb of PostgreSQL are JSON
+ * already. */
 #include "query/render.h"
 
 #include "common/base/hash.h"
@@ -37,6 +38,7 @@ static void append_cell(tg_buf_t *out, tg_column_type_t type, tg_str_t cell)
         tg_buf_json_string(out, cell);
         return;
     case TG_COLUMN_NUMBER:
+    case TG_COLUMN_JSON:
         tg_buf_str(out, cell);
         return;
     }

@@ -1,20 +1,19 @@
-/* Literals are put together by the preprocessor, so each statement is one constant with one
- * address: the key of its prepared form. */
+/* KPIs and streams. The readings and the lists of single rows are in sql_events.c. */
 #include "query/sql.h"
 
-#define MICROS(time) "(extract(epoch from " time ") * 1000000)::bigint"
+#include "query/sql_macros.h"
 
 // clang-format off
 /* Orders by currency beside the sessions of the same bucket. A bucket with sessions and no order
  * has one row without a currency (or with the one that was asked for). Averages and ratios are
  * derived here and nowhere stored. */
-#define KPI_PARTS(view, condition)                                                                 \
+#define KPI_PARTS(source, condition)                                                               \
     "o as (select bucket, kind as currency, sum(count) as orders, sum(sum) as revenue,"            \
-    " sum(value_count) as priced from " view " where type = 'order' and " condition                \
-    " and ($3::text is null or kind = $3::text) group by bucket, kind),"                           \
+    " sum(value_count) as priced from " source " where type = 'order' and " condition              \
+    " and " IF_GIVEN("$3", "kind") " group by bucket, kind),"                                      \
     " s as (select bucket, coalesce(sum(count) filter (where kind = 'view'), 0) as views,"         \
     " coalesce(sum(count) filter (where kind = 'checkout'), 0) as checkouts,"                      \
-    " coalesce(sum(count) filter (where kind = 'purchase'), 0) as purchases from " view            \
+    " coalesce(sum(count) filter (where kind = 'purchase'), 0) as purchases from " source          \
     " where type = 'session' and " condition " group by bucket)"
 #define KPI_COLUMNS                                                                                \
     " select " MICROS("bucket") ", coalesce(o.currency, $3::text),"                                \
@@ -24,23 +23,34 @@
     " trim_scale(round(s.purchases::numeric / nullif(s.views, 0), 6))"                             \
     " from o full join s using (bucket)"
 
+/* Hours are those rolled up and, for the marked ones, their minutes. api.metric_hour has the same, but
+ * the planner cannot carry a range through that view to the minutes and opens every partition of
+ * them (45 ms at 400 days). Hence both parts here, each with its bounds; that $2 is a whole hour makes
+ * it a bound of minutes too. OFFSET 0 keeps the lateral part one query per hour: as a join, its
+ * condition could not enter the barrier and all minutes of the range would be read. */
+#define IN_NEWEST(time) time " = (select bucket from newest) and " SINCE_UNTIL(time)
+#define HOURS(condition)                                                                           \
+    "hours as materialized (select type, bucket, kind, count, value_count, sum"                    \
+    " from api.metric_hour_rolled where type in ('order', 'session') and " condition("bucket")     \
+    " union all select m.type, t.hour, m.kind, m.count, m.value_count, m.sum"                      \
+    " from api.marked_hours t cross join lateral (select type, kind, count, value_count, sum"      \
+    " from api.metric_minute where type in ('order', 'session') and " SINCE_UNTIL("bucket")        \
+    " and bucket >= t.hour and bucket < t.hour_end offset 0) m"                    \
+    " where " condition("t.hour") "), "
+
 /* The newest `limit` rows, oldest first. */
-#define IN_RANGE "bucket >= $1::timestamptz and bucket < $2::timestamptz"
-#define KPI(view)                                                                                  \
-    "with " KPI_PARTS(view, IN_RANGE) " select * from (" KPI_COLUMNS                               \
+#define KPI(level, source)                                                                         \
+    "with " level KPI_PARTS(source, SINCE_UNTIL("bucket")) " select * from (" KPI_COLUMNS          \
     " order by bucket desc, o.currency limit $4::bigint) newest order by 1, 2"
 
-#define NEWEST(view, type)                                                                         \
-    "(select bucket from " view " where type = '" type "' and " IN_RANGE                           \
+/* An hour with data has a minute with data, and only minutes can be asked for their newest. */
+#define NEWEST(type)                                                                               \
+    "(select bucket from api.newest_minutes where type = '" type "' and " SINCE_UNTIL("bucket")    \
     " order by bucket desc limit 1)"
-#define KPI_LATEST(view)                                                                           \
-    "with newest as materialized (select greatest(" NEWEST(view, "order") ", "                     \
-    NEWEST(view, "session") ") as bucket), "                                                       \
-    KPI_PARTS(view, "bucket = (select bucket from newest) and " IN_RANGE)                          \
-    KPI_COLUMNS " order by o.currency"
-
-#define VIEW_MINUTE "api.metric_minute"
-#define VIEW_HOUR   "api.metric_hour"
+#define KPI_LATEST(unit, level, source)                                                            \
+    "with newest as materialized (select date_bin('1 " unit "', greatest(" NEWEST("order") ", "    \
+    NEWEST("session") "), '2000-01-01T00:00:00Z') as bucket), " level                              \
+    KPI_PARTS(source, IN_NEWEST("bucket")) KPI_COLUMNS " order by o.currency"
 
 static const tg_column_t kpi_columns[] = {
     {"bucket", TG_COLUMN_TIME},       {"currency", TG_COLUMN_TEXT},
@@ -50,30 +60,29 @@ static const tg_column_t kpi_columns[] = {
     {"conversion", TG_COLUMN_NUMBER},
 };
 
-#define COLUMNS(rows) .columns = (rows), .column_count = TG_ARRAY_LEN(rows)
 #define KPI_SHAPE(key, word, text)                                                                 \
     {.name = (key), .sql = (text), .types = "order,session", .bucket = (word), COLUMNS(kpi_columns)}
 
 const tg_shape_t tg_sql_kpi[2] = {
-    KPI_SHAPE("kpi.minute", "minute", KPI(VIEW_MINUTE)),
-    KPI_SHAPE("kpi.hour", "hour", KPI(VIEW_HOUR)),
+    KPI_SHAPE("kpi.minute", "minute", KPI("", "api.metric_minute")),
+    KPI_SHAPE("kpi.hour", "hour", KPI(HOURS(SINCE_UNTIL), "hours")),
 };
 const tg_shape_t tg_sql_kpi_latest[2] = {
-    KPI_SHAPE("kpi.latest.minute", "minute", KPI_LATEST(VIEW_MINUTE)),
-    KPI_SHAPE("kpi.latest.hour", "hour", KPI_LATEST(VIEW_HOUR)),
+    KPI_SHAPE("kpi.latest.minute", "minute", KPI_LATEST("minute", "", "api.metric_minute")),
+    KPI_SHAPE("kpi.latest.hour", "hour", KPI_LATEST("hour", HOURS(IN_NEWEST), "hours")),
 };
 
 /* One row per stream and minute. The viewers at a minute's end are the current state less the
  * deltas of all later minutes; those after `to` are counted too, as events may be up to ten minutes
  * ahead. The state and the minutes are of one snapshot (one statement), so they agree. */
-#define STREAM_MINUTES(until)                                                                      \
+#define STREAM_MINUTES(since, until)                                                                      \
     "minutes as (select bucket, entity,"                                                           \
     " coalesce(sum(count) filter (where kind = 'chat_message'), 0) as chat,"                       \
     " coalesce(sum(sum) filter (where kind = 'donation'), 0) as donations,"                        \
     " coalesce(sum(count) filter (where kind = 'viewer_join'), 0)"                                 \
     " - coalesce(sum(count) filter (where kind = 'viewer_leave'), 0) as delta"                     \
-    " from api.metric_minute where type = 'stream' and bucket >= $1::timestamptz"                  \
-    " and bucket < " until "::timestamptz and ($3::text is null or entity = $3::text)"             \
+    " from api.metric_minute where type = 'stream' and bucket >= " since                           \
+    " and bucket < " until "::timestamptz and " IF_GIVEN("$3", "entity")                           \
     " group by bucket, entity),"                                                                   \
     " viewed as (select m.*, greatest(coalesce(s.value, 0) - coalesce(sum(m.delta) over"           \
     " (partition by m.entity order by m.bucket desc rows between unbounded preceding and 1"        \
@@ -90,27 +99,21 @@ static const tg_column_t stream_columns[] = {
 };
 
 static const char stream_sql[] =
-    "with " STREAM_MINUTES("$5")
+    "with " STREAM_MINUTES("$1::timestamptz", "$5")
     " select * from (select " STREAM_COLUMNS " where bucket < $2::timestamptz"
     " order by bucket desc, entity limit $4::bigint) newest order by 1, 3";
 
 static const char stream_latest_sql[] =
-    "with " STREAM_MINUTES("$4")
-    " select " STREAM_COLUMNS
-    " where bucket = (select max(bucket) from minutes where bucket < $2::timestamptz)"
-    " order by entity limit 5000";
+    "with newest as materialized (select bucket from api.newest_minutes where type = 'stream' and "
+    SINCE_UNTIL("bucket") " and " IF_GIVEN("$3", "entity") " order by bucket desc limit 1), "
+    STREAM_MINUTES("$1::timestamptz and bucket >= (select bucket from newest)", "$4")
+    " select " STREAM_COLUMNS " where bucket = (select bucket from newest) order by entity limit 5000";
 
 #define STREAM_SHAPE(key, text)                                                                    \
     {.name = (key), .sql = (text), .types = "stream", .bucket = "minute", COLUMNS(stream_columns)}
 
 const tg_shape_t tg_sql_stream = STREAM_SHAPE("stream", stream_sql);
 const tg_shape_t tg_sql_stream_latest = STREAM_SHAPE("stream.latest", stream_latest_sql);
-
-#define TOP_MINUTES_SQL(value, kind)                                                               \
-    "select entity, trim_scale((" value ")::numeric) from api.metric_minute"                       \
-    " where type = 'stream' and kind = '" kind "' and bucket >= $1::timestamptz"                   \
-    " and bucket < $2::timestamptz group by entity order by " value                                \
-    " desc, entity limit $3::bigint"
 
 static const tg_column_t top_donations[] = {{"stream_id", TG_COLUMN_TEXT},
                                             {"donations_usd", TG_COLUMN_NUMBER}};
@@ -121,11 +124,11 @@ static const tg_column_t top_viewers[] = {{"stream_id", TG_COLUMN_TEXT},
 
 const tg_shape_t tg_sql_top[3] = {
     {.name = "top.donations",
-     .sql = TOP_MINUTES_SQL("sum(sum)", "donation"),
+     .sql = TOP_OF("stream", "donation", "sum(sum)"),
      .types = "stream",
      COLUMNS(top_donations)},
     {.name = "top.chat",
-     .sql = TOP_MINUTES_SQL("sum(count)", "chat_message"),
+     .sql = TOP_OF("stream", "chat_message", "sum(count)"),
      .types = "stream",
      COLUMNS(top_chat)},
     /* Viewers are a state, not a sum: those who watch now, of the streams with an event in the

@@ -90,10 +90,10 @@ static void each_endpoint_has_its_default_range_and_limit(void **state)
 {
     (void)state;
     expect_plan("/v1/kpi/minute",
-                "kpi.minute(2026-02-03T08:00:00Z,2026-02-03T10:00:05.250Z,null,2000)"
+                "kpi.minute(2026-02-03T08:00:00Z,2026-02-03T10:01:00Z,null,2000)"
                 " 2026-02-03T08:00:05.250Z..2026-02-03T10:00:05.250Z ttl=1000 key=kpi.minute");
     expect_plan("/v1/kpi/hour",
-                "kpi.hour(2026-01-31T10:00:00Z,2026-02-03T10:00:05.250Z,null,2000)"
+                "kpi.hour(2026-01-31T10:00:00Z,2026-02-03T11:00:00Z,null,2000)"
                 " 2026-01-31T10:00:05.250Z..2026-02-03T10:00:05.250Z ttl=1000 key=kpi.hour");
     expect_plan("/v1/kpi/latest",
                 "kpi.latest.minute(2026-01-27T10:00:00Z,2026-02-03T10:00:00Z,null)"
@@ -109,6 +109,29 @@ static void each_endpoint_has_its_default_range_and_limit(void **state)
     expect_plan("/v1/streams/top",
                 "top.donations(2026-02-03T09:01:00Z,2026-02-03T10:00:05.250Z,10)"
                 " 2026-02-03T09:01:00Z..2026-02-03T10:00:05.250Z ttl=1000 key=top.donations");
+    expect_plan("/v1/metrics/iot/latest",
+                "iot.latest(2026-02-02T10:01:00Z,2026-02-04T10:00:05.250Z,null,null,1000)"
+                " 2026-02-02T10:01:00Z..2026-02-03T10:00:05.250Z ttl=1000 key=iot.latest");
+    expect_plan("/v1/metrics/iot/history?key=d:m",
+                "iot.history(2026-02-03T09:00:05.250Z,2026-02-03T10:00:05.250Z,d,m,"
+                "2026-02-03T09:00:00Z,500)"
+                " 2026-02-03T09:00:05.250Z..2026-02-03T10:00:05.250Z ttl=1000"
+                " key=iot.history|0=3:d:m");
+    expect_plan("/v1/metrics/activity/latest",
+                "activity.latest(2026-02-02T10:00:00Z,2026-02-03T10:00:00Z,null)"
+                " 2026-02-02T10:00:00Z..2026-02-03T10:00:00Z ttl=1000 key=activity.latest");
+    expect_plan("/v1/metrics/activity/leaderboard",
+                "activity.top(2026-02-03T09:01:00Z,2026-02-03T10:00:05.250Z,10)"
+                " 2026-02-03T09:01:00Z..2026-02-03T10:00:05.250Z ttl=1000 key=activity.top");
+    expect_plan("/v1/signals",
+                "signals(2026-02-02T10:00:05.250Z,2026-02-03T10:00:05.250Z,null,null,null,500)"
+                " 2026-02-02T10:00:05.250Z..2026-02-03T10:00:05.250Z ttl=1000 key=signals");
+    expect_plan("/v1/anomalies",
+                "anomalies(2026-02-02T10:00:05.250Z,2026-02-03T10:00:05.250Z,null,null,null,500)"
+                " 2026-02-02T10:00:05.250Z..2026-02-03T10:00:05.250Z ttl=1000 key=anomalies");
+    expect_plan("/v1/alerts",
+                "alerts(2026-02-02T10:00:05.250Z,2026-02-03T10:00:05.250Z,null,null,500)"
+                " 2026-02-02T10:00:05.250Z..2026-02-03T10:00:05.250Z ttl=1000 key=alerts");
 }
 
 static void parameters_reach_the_statement_in_its_order(void **state)
@@ -131,6 +154,78 @@ static void parameters_reach_the_statement_in_its_order(void **state)
                 "top.viewers(2026-01-27T10:01:00Z,2026-02-03T10:00:05.250Z,100)"
                 " 2026-01-27T10:01:00Z..2026-02-03T10:00:05.250Z ttl=1000"
                 " key=top.viewers|0=10080|1=2|2=100");
+    expect_plan("/v1/metrics/iot/latest?metric=t&device_id=d%201&minutes=1&limit=5",
+                "iot.latest(2026-02-03T10:00:00Z,2026-02-04T10:00:05.250Z,d 1,t,5)"
+                " 2026-02-03T10:00:00Z..2026-02-03T10:00:05.250Z ttl=1000"
+                " key=iot.latest|0=1|1=5|2=3:d 1|3=1:t");
+    expect_plan("/v1/signals?type=click&source=mobile&user_id=u&limit=2000",
+                "signals(2026-02-02T10:00:05.250Z,2026-02-03T10:00:05.250Z,u,mobile,click,2000)"
+                " 2026-02-02T10:00:05.250Z..2026-02-03T10:00:05.250Z ttl=1000"
+                " key=signals|2=2000|3=1:u|4=1|5=5:click");
+    expect_plan("/v1/anomalies?severity=3&anomaly_type=z&user_id=u&to=2026-02-03T00:00:00Z",
+                "anomalies(2026-02-02T00:00:00Z,2026-02-03T00:00:00Z,u,z,3,500)"
+                " 2026-02-02T00:00:00Z..2026-02-03T00:00:00Z ttl=10000"
+                " key=anomalies|1=1770076800000000|3=1:u|4=1:z|5=3");
+    expect_plan("/v1/alerts?source=anomaly&severity=1&from=1770105630",
+                "alerts(2026-02-03T08:00:30Z,2026-02-03T10:00:05.250Z,anomaly,1,500)"
+                " 2026-02-03T08:00:30Z..2026-02-03T10:00:05.250Z ttl=1000"
+                " key=alerts|0=1770105630000000|3=1|4=1");
+    expect_plan("/v1/metrics/activity/latest?page=/a",
+                "activity.latest(2026-02-02T10:00:00Z,2026-02-03T10:00:00Z,/a)"
+                " 2026-02-02T10:00:00Z..2026-02-03T10:00:00Z ttl=1000"
+                " key=activity.latest|0=2:/a");
+}
+
+/* The statement's parameters of a key, up to the sixth. */
+static void expect_key(const char *key, const char *device_and_metric)
+{
+    char target[256], part[128];
+    (void)snprintf(target, sizeof(target), "/v1/metrics/iot/history?key=%s", key);
+    (void)snprintf(part, sizeof(part), "Z,%s,2026", device_and_metric);
+    char *answer = get(target);
+    assert_int_equal(test_code(answer), 200);
+    test_assert_has(answer, part);
+    free(answer);
+}
+
+static void a_readings_key_is_split_at_its_last_colon(void **state)
+{
+    (void)state;
+    expect_key("device-1:temperature", "device-1,temperature");
+    expect_key("00:1a:2b:temperature", "00:1a:2b,temperature");
+    expect_key("d%3At", "d,t");
+    expect_refusal("/v1/metrics/iot/history", "key");
+    expect_refusal("/v1/metrics/iot/history?key=", "key");
+    expect_refusal("/v1/metrics/iot/history?key=device", "key");
+    expect_refusal("/v1/metrics/iot/history?key=:temperature", "key");
+    expect_refusal("/v1/metrics/iot/history?key=device:", "key");
+}
+
+static void each_half_of_a_key_may_have_the_greatest_length_and_no_more(void **state)
+{
+    (void)state;
+    char target[700], half[257];
+    memset(half, 'x', 256);
+    half[256] = '\0';
+    (void)snprintf(target, sizeof(target), "/v1/metrics/iot/history?key=%s:%s", half, half);
+    char *key = key_of(target);
+    assert_int_equal(strlen(key), strlen("iot.history|0=513:") + 513);
+    free(key);
+    (void)snprintf(target, sizeof(target), "/v1/metrics/iot/history?key=%sx:m", half);
+    expect_refusal(target, "key");
+    (void)snprintf(target, sizeof(target), "/v1/metrics/iot/history?key=d:%sx", half);
+    expect_refusal(target, "key");
+}
+
+static void a_history_begins_at_from_or_minutes_before_its_end(void **state)
+{
+    (void)state;
+    expect_plan("/v1/metrics/iot/history?key=d:m&minutes=2&to=2026-02-03T09:00:30Z&limit=7",
+                "iot.history(2026-02-03T08:58:30Z,2026-02-03T09:00:30Z,d,m,2026-02-03T08:58:00Z,7)"
+                " 2026-02-03T08:58:30Z..2026-02-03T09:00:30Z ttl=1000"
+                " key=iot.history|0=3:d:m|2=1770109230000000|3=2|4=7");
+    expect_refusal("/v1/metrics/iot/history?key=d:m&minutes=2&from=2026-02-03T09:00:30Z",
+                   "minutes");
 }
 
 static void a_given_end_moves_the_default_begin(void **state)
@@ -172,6 +267,20 @@ static void a_parameter_outside_its_range_is_named(void **state)
         {"/v1/streams/top?n=101", "n"},
         {"/v1/streams/top?n=1&n=1", "n"},
         {"/v1/metrics/latest?tenant=other", "tenant"},
+        {"/v1/metrics/iot/latest?limit=5001", "limit"},
+        {"/v1/metrics/iot/latest?minutes=10081", "minutes"},
+        {"/v1/metrics/iot/latest?key=d:m", "key"},
+        {"/v1/metrics/iot/history?key=d:m&limit=0", "limit"},
+        {"/v1/metrics/activity/latest?minutes=5", "minutes"},
+        {"/v1/metrics/activity/leaderboard?n=101", "n"},
+        {"/v1/metrics/activity/leaderboard?by=clicks", "by"},
+        {"/v1/signals?limit=2001", "limit"},
+        {"/v1/signals?source=fax", "source"},
+        {"/v1/anomalies?severity=4", "severity"},
+        {"/v1/anomalies?severity=high", "severity"},
+        {"/v1/alerts?limit=2001", "limit"},
+        {"/v1/alerts?source=all", "source"},
+        {"/v1/alerts?from=2026-02-03T09:00:00Z&to=2026-02-03T08:00:00Z", "from"},
     };
     for (size_t i = 0; i < TG_ARRAY_LEN(cases); i++)
         expect_refusal(cases[i].target, cases[i].field);
@@ -216,6 +325,22 @@ static void cache_keys_differ_where_answers_do(void **state)
         "/v1/streams/top?by=chat_messages",
         "/v1/streams/top?n=1",
         "/v1/streams/top?minutes=1",
+        "/v1/metrics/iot/latest",
+        "/v1/metrics/iot/latest?device_id=d",
+        "/v1/metrics/iot/latest?metric=d",
+        "/v1/metrics/iot/history?key=d:m",
+        "/v1/metrics/iot/history?key=d:m&minutes=1",
+        "/v1/metrics/activity/latest",
+        "/v1/metrics/activity/leaderboard",
+        "/v1/signals",
+        "/v1/signals?source=web",
+        "/v1/signals?type=web",
+        "/v1/signals?user_id=web",
+        "/v1/anomalies",
+        "/v1/anomalies?severity=1",
+        "/v1/alerts",
+        "/v1/alerts?severity=1",
+        "/v1/alerts?source=rule",
     };
     char *keys[TG_ARRAY_LEN(targets)];
     for (size_t i = 0; i < TG_ARRAY_LEN(targets); i++) {
@@ -277,6 +402,9 @@ int main(void)
         cmocka_unit_test(each_endpoint_has_its_default_range_and_limit),
         cmocka_unit_test(parameters_reach_the_statement_in_its_order),
         cmocka_unit_test(a_given_end_moves_the_default_begin),
+        cmocka_unit_test(a_readings_key_is_split_at_its_last_colon),
+        cmocka_unit_test(each_half_of_a_key_may_have_the_greatest_length_and_no_more),
+        cmocka_unit_test(a_history_begins_at_from_or_minutes_before_its_end),
         cmocka_unit_test(a_range_that_is_empty_or_turned_round_names_from),
         cmocka_unit_test(a_parameter_outside_its_range_is_named),
         cmocka_unit_test(an_identifier_of_the_greatest_length_fits),

@@ -120,13 +120,15 @@ def relations(store, *schemas):
                  " ('r', 'p', 'v', 'S') ORDER BY 1", (list(schemas),))]
 
 
+BINS = ("unbinned_hours", "metric_hour_bins", "metric_hour_kind_bins", "late_bins")
+
 # Everything that a role may do to a relation; whatever is not listed must be refused.
 RIGHTS = {
     "tidegate_query": {f"api.{view}": {"SELECT"} for view in
-                       (*VIEWS, "signals", "anomalies", "alerts", "newest_minutes",
+                       (*VIEWS, *BINS, "signals", "anomalies", "alerts", "newest_minutes",
                         "metric_hour_rolled", "marked_hours")},
     "tidegate_sql": {f"api.{view}": {"SELECT"} for view in
-                     (*VIEWS, "signals", "anomalies", "alerts", "kpi_minute_view", "kpi_hour_view",
+                     (*VIEWS, *BINS, "signals", "anomalies", "alerts", "kpi_minute_view", "kpi_hour_view",
                       "stream_metrics_minute")},
     "tidegate_gateway": {f"control.{table}": {"SELECT"} for table in
                          ("tenants", "plans", "api_keys", "config_version")},
