@@ -12,6 +12,7 @@
 
 #include "common/base/time.h"
 #include "common/observe/log.h"
+#include "worker/bins.h"
 #include "worker/outbox.h"
 #include "worker/store/pgarray.h"
 #include "worker/store/sql.h"
@@ -45,12 +46,14 @@ struct tg_maintenance {
     int64_t epoch;         /* of the lease, while it is ours */
     uint64_t lease_at_ms;  /* when to renew it */
     tg_refresh_t *refresh; /* NULL until the engine is known */
-    bool failed;           /* a task of this round */
+    tg_bins_t bins;
+    bool failed; /* a task of this round */
 };
 
 static const char *const task_names[WK_TASK_COUNT] = {
     [WK_TASK_DAYS] = "days",   [WK_TASK_HOURS] = "hours",     [WK_TASK_DAY_ROLLUP] = "day_rollup",
     [WK_TASK_PURGE] = "purge", [WK_TASK_HORIZON] = "horizon", [WK_TASK_COMPRESS] = "compress",
+    [WK_TASK_BINS] = "bins",
 };
 
 static void note(tg_maintenance_t *m, unsigned task, tg_status_t status, const tg_conn_t *conn)
@@ -240,6 +243,9 @@ static void round_of_work(tg_maintenance_t *m, bool upkeep)
     make_days(m);
     purge_times(m);
     run_long_tasks(m);
+    if (keep_lease(m))
+        note(m, WK_TASK_BINS, tg_bins_run(&m->bins, m->conn, m->epoch, m->shard, &m->stopping),
+             m->conn);
 }
 
 static void *run(void *arg)

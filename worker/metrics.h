@@ -26,6 +26,7 @@ enum {
     WK_TASK_PURGE,
     WK_TASK_HORIZON,
     WK_TASK_COMPRESS,
+    WK_TASK_BINS,
     WK_TASK_COUNT
 };
 

@@ -133,5 +133,7 @@ const tg_statement_t tg_sql_statements[TG_SQL_COUNT] = {
     [TG_SQL_PURGE_TIMES] = {"purge_times", PURGE_TIMES, 1, {I8}},
     [TG_SQL_DEAD_UNSENT] = {"dead_unsent", DEAD_UNSENT, 1, {I8}},
     [TG_SQL_DEAD_SENT] = {"dead_sent", "UPDATE data.dead_letters SET published_at = now() WHERE id = $1", 1, {TG_PG_UUID}},
+    [TG_SQL_BIN_HOURS] = {"bin_hours", "SELECT * FROM data.bin_hours($1, $2, $3)", 3, {I8, I8, I8}},
+    [TG_SQL_BIN_LATE] = {"bin_late", "SELECT data.fold_late_bins($1, $2)", 2, {I8, I4}},
 };
 // clang-format on

@@ -30,6 +30,8 @@ enum tg_sql {
     TG_SQL_PURGE_TIMES, /* limit */
     TG_SQL_DEAD_UNSENT, /* limit: rows, one per header */
     TG_SQL_DEAD_SENT,   /* id */
+    TG_SQL_BIN_HOURS,   /* lease epoch, rows per step, rows per hour */
+    TG_SQL_BIN_LATE,    /* lease epoch, limit */
     TG_SQL_COUNT
 };
 
