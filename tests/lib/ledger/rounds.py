@@ -56,14 +56,15 @@ class _Round:
         self.garbage = Garbage(world, self.ids, plan.seed, self.ledger)
 
     def play(self):
-        started = time.monotonic()
+        """(the violations, a line that sums up)"""
+        times = [time.monotonic()]
         with contextlib.ExitStack() as workers:
             if self.plan.workers == 2:
                 workers.enter_context(self.world.second_worker())
-            self._load_and_faults()
-            self._settle()
-        violations = self._judge()
-        return violations, self._summary(time.monotonic() - started)
+            for step in (self._load_and_faults, self._settle, self._judge):
+                violations = step()
+                times.append(time.monotonic())
+        return violations, self._summary(*(later - sooner for sooner, later in zip(times, times[1:])))
 
     def _load_and_faults(self):
         for part in (*self.clients, self.garbage):
@@ -99,7 +100,7 @@ class _Round:
             until(lambda: self.observer.marked_hours(self.ids) == 0, ROLLED_UP, "hours are rolled up", every=0.1)
         return violations or check.check(self.ledger, self.observer.look(self.ids))
 
-    def _summary(self, seconds):
+    def _summary(self, load, settling, judging):
         sent, acknowledged = len(self.ledger.sent), len(self.ledger.acknowledged)
         statuses = {}
         for client in self.clients:
@@ -107,4 +108,5 @@ class _Round:
                 statuses[status] = statuses.get(status, 0) + count
         answers = " ".join(f"{status}:{count}" for status, count in sorted(statuses.items(), key=str))
         return (f"seed {self.plan.seed}: {sent} sent, {acknowledged} acknowledged, {len(self.ledger.letters)} garbage, "
-                f"{len(self.plan.faults)} faults, {self.plan.workers} worker(s), {seconds:.0f} s; answers {answers}")
+                f"{len(self.plan.faults)} faults, {self.plan.workers} worker(s), {load:.0f} s + {settling:.0f} s to "
+                f"settle + {judging:.0f} s to judge; answers {answers}")

@@ -44,6 +44,7 @@ class World:
             self._enter()
         except BaseException:
             self.stack.command("down", check=False)
+            self.exits.close()
             raise
         return self
 
