@@ -8,7 +8,7 @@ STACK := deploy/local/stack
 PYTHON := /usr/bin/python3
 export TIDEGATE_RUN ?= $(CURDIR)/run
 
-.PHONY: help deps build up down restart reset clean status health logs smoke load db-stats \
+.PHONY: help deps build up down restart reset clean status health logs smoke load demo db-stats \
         kafka-topics test test-unit test-asan test-tsan test-fuzz test-e2e lint bench soak
 
 help: ## list these commands
@@ -57,6 +57,9 @@ smoke: ## check the whole way with known numbers
 
 load: ## send exactly 1,000 events and check rows and sums
 	@$(PYTHON) loadtest/load.py
+
+demo: up ## send the demo tenant's events at full rates, until Ctrl-C
+	@$(STACK) demo
 
 db-stats: ## sizes, row counts, consumer positions
 	@$(STACK) db-stats

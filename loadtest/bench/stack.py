@@ -32,6 +32,7 @@ class Stack:
             "TIDEGATE_RUN": str(self.run),
             "TIDEGATE_PORT_BASE": str(base),
             "TIDEGATE_BIN": str(self.bin),
+            "TIDEGATE_DEMO": "0",
         }
         self.env = {}
         self._tools = []

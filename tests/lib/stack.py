@@ -26,9 +26,10 @@ class Stack:
         self._env = None
 
     def command(self, *args, check=True, timeout=180, **extra):
-        """Runs deploy/local/stack ARGS; its output. `extra` are further environment variables."""
+        """Runs deploy/local/stack ARGS; its output. `extra` are further environment variables. There is no
+        simulator beside the tests unless one is started by name."""
         environment = {**os.environ, "TIDEGATE_RUN": str(self.run), "TIDEGATE_BIN": str(self.bin),
-                       "TIDEGATE_PORT_BASE": str(self.base), **extra}
+                       "TIDEGATE_PORT_BASE": str(self.base), "TIDEGATE_DEMO": "0", **extra}
         done = subprocess.run([str(ROOT / "deploy" / "local" / "stack"), *args], env=environment,
                               stdin=subprocess.DEVNULL, capture_output=True, text=True,
                               timeout=timeout, check=False)

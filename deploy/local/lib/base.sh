@@ -15,10 +15,11 @@ INI=$RUN/tidegate.ini
 
 STORES=(postgres kafka redis)
 SERVICES=(registry ingestion worker query gateway) # in the order of their start
-ALL=("${STORES[@]}" "${SERVICES[@]}")
+DEMO=simulator                                     # sends the demo tenant's events
+ALL=("${STORES[@]}" "${SERVICES[@]}" "$DEMO")
 
 declare -A PORT OFFSETS=(
-  [gateway]="0 10" [ingestion]="1 11" [query]="2 12" [registry]="3 13" [worker]="14"
+  [gateway]="0 10" [ingestion]="1 11" [query]="2 12" [registry]="3 13" [worker]="14" [simulator]="5 15"
   [kafka]="20 21" [postgres]="22" [redis]="23"
 )
 
@@ -53,6 +54,14 @@ is_name() {
   local name
   for name in "${ALL[@]}"; do [[ $name == "$1" ]] && return 0; done
   return 1
+}
+
+# What `up` starts: all, but the simulator only if TIDEGATE_DEMO is not 0.
+wanted_ones() {
+  local name
+  for name in "${ALL[@]}"; do
+    [[ $name == "$DEMO" && ${TIDEGATE_DEMO:-1} == 0 ]] || printf '%s\n' "$name"
+  done
 }
 
 is_store() { [[ $1 == postgres || $1 == kafka || $1 == redis ]]; }

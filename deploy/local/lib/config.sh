@@ -5,6 +5,7 @@
 # written when it is missing or when the port base changed; until then it is the user's to edit.
 
 PG_ROLES=(gateway registry worker query)
+DEMO_START=2026-01-01T00:00:00Z
 SECRETS=(postgres tidegate shared "${PG_ROLES[@]}")
 
 secret() { cat "$RUN/secrets/$1"; }
@@ -40,6 +41,29 @@ service_section() {
   esac
 }
 
+# A few events a second, and two hours of them at the start. The same start and seed mean the same
+# events: what is sent again after a restart is known by its ids.
+simulator_section() {
+  cat <<END
+
+[simulator]
+http.listen = 127.0.0.1:${PORT[simulator]}
+http.admin_listen = 127.0.0.1:$(admin_port simulator)
+gateway = 127.0.0.1:${PORT[gateway]}
+key_file = $RUN/demo.key
+start = $DEMO_START
+history = 2h
+seed = 1
+rate.reading = 3
+rate.activity = 1
+rate.signal = 1
+rate.order = 0.2
+rate.session = 0.6
+rate.stream = 1.2
+send.linger = 500ms
+END
+}
+
 ini_text() {
   cat <<END
 # tidegate's local stack on port base $BASE. Made by deploy/local/stack; edit it as you like, it is
@@ -63,11 +87,15 @@ pg.dsn = $(dsn tidegate tidegate)
 END
   local name
   for name in "${SERVICES[@]}"; do service_section "$name"; done
+  simulator_section
 }
 
 make_ini() {
   make_secrets
-  if [[ -s $INI ]] && grep -q "port base $BASE\\." "$INI"; then return 0; fi
+  if [[ -s $INI ]] && grep -q "port base $BASE\\." "$INI"; then
+    grep -q '^\[simulator\]' "$INI" || simulator_section >>"$INI" # of before there was one
+    return 0
+  fi
   if [[ -s $INI ]]; then say "tidegate: the port base changed, $INI is written anew"; fi
   (umask 077 && ini_text >"$INI.new")
   mv -f "$INI.new" "$INI"

@@ -33,7 +33,10 @@ show_health() {
   local name code body bad=0
   for name in "${ALL[@]}"; do
     body='' code=-
-    if ! is_alive "$name"; then
+    if ! is_alive "$name" && [[ $name == "$DEMO" ]]; then
+      printf '%-10s off\n' "$name" # nothing depends on it
+      continue
+    elif ! is_alive "$name"; then
       code=stopped
     elif is_store "$name"; then
       store_health "$name" && code=200
@@ -95,7 +98,7 @@ show_env() {
   printf 'TIDEGATE_KAFKA=127.0.0.1:%s\n' "${PORT[kafka]}"
   printf 'TIDEGATE_REDIS=127.0.0.1:%s\n' "${PORT[redis]}"
   printf 'TIDEGATE_DSN=%q\n' "$(dsn tidegate tidegate)"
-  for name in "${SERVICES[@]}"; do printf 'TIDEGATE_ADMIN_%s=http://127.0.0.1:%s\n' "${name^^}" "$(admin_port "$name")"; done
+  for name in "${SERVICES[@]}" "$DEMO"; do printf 'TIDEGATE_ADMIN_%s=http://127.0.0.1:%s\n' "${name^^}" "$(admin_port "$name")"; done
   if [[ -s $RUN/demo.key ]]; then printf 'TIDEGATE_KEY=%q\n' "$(<"$RUN/demo.key")"; fi
 }
 
@@ -112,5 +115,30 @@ Send an order, then read its minute:
 
   curl -H 'X-API-Key: $key' -H 'Content-Type: application/json' $url/v1/events/order -d '{"order_id":"o-1","customer_id":"c-1","amount":120.5,"currency":"USD","channel":"web","event_time":"'\$(date -u +%FT%TZ)'"}'
   curl -H 'X-API-Key: $key' $url/v1/kpi/minute
+END
+  if is_alive "$DEMO"; then
+    cat <<END
+
+The simulator sends a few events a second for the demo tenant, and has sent those of the last two hours
+(TIDEGATE_DEMO=0 make up: without it; make demo: at full rates).
+END
+  fi
+}
+
+show_demo() {
+  local key url=http://127.0.0.1:${PORT[gateway]}
+  key=$(<"$RUN/demo.key")
+  cat <<END
+Sending 10 devices' readings, 50 activities, 1,000 signals, 5 orders, 20 session steps and 40 stream events a
+second for the demo tenant, until Ctrl-C. What to look at, each with -H 'X-API-Key: $key':
+
+  $url/v1/kpi/minute                 revenue per currency, orders, conversion
+  $url/v1/streams/top                donations per stream; also ?by=active_viewers
+  $url/v1/metrics/latest             each stream's newest minute
+  $url/v1/metrics/iot/latest         the devices
+  $url/v1/metrics/activity/leaderboard
+
+One event of your own: curl localhost:$((BASE + 6))/emit -d '{"type":"stream","event_type":"donation","amount_usd":25}'
+Metrics: localhost:$((BASE + 16))/metrics
 END
 }

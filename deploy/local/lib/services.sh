@@ -12,7 +12,8 @@ check_cli() { [[ -x $BIN/tidegate ]] || die "$BIN/tidegate is missing; run: make
 check_programs() {
   local name
   check_cli
-  for name in migrate "${SERVICES[@]}"; do
+  for name in migrate $(wanted_ones); do
+    if is_store "$name"; then continue; fi
     [[ -x $(program_of "$name") ]] || die "$(program_of "$name") is missing; run: make build"
   done
 }
@@ -70,6 +71,15 @@ make_demo() {
   (umask 077 && printf '%s\n' "$key" >"$RUN/demo.key")
 }
 
+# The simulator in the foreground, at its own default rates; "$@" are further options for it.
+run_demo() {
+  is_alive gateway || die "nothing runs in $RUN; make up"
+  show_demo
+  TIDEGATE_SIMULATOR_KEY_FILE=$RUN/demo.key exec "$(program_of simulator)" --config=/dev/null \
+    --gateway="127.0.0.1:${PORT[gateway]}" --start="$DEMO_START" --history=1s --seed=2 --log.level=warn \
+    --http.listen="127.0.0.1:$((BASE + 6))" --http.admin_listen="127.0.0.1:$((BASE + 16))" "$@"
+}
+
 # The three stores side by side; Kafka with its topics.
 start_stores() {
   local pids=() pid failed=0
@@ -93,7 +103,7 @@ start_together() {
 
 restart_stale() {
   local name stale=()
-  for name in "${SERVICES[@]}"; do
+  for name in "${SERVICES[@]}" "$DEMO"; do
     if is_stale "$name"; then stale+=("$name"); fi
   done
   if ((${#stale[@]} == 0)); then return 0; fi
