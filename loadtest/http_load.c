@@ -1,4 +1,5 @@
-/* Sends events over HTTP as fast as they are answered, or at a given rate, and measures.
+/* Sends events or asks questions over HTTP as fast as they are answered, or at a given rate, and
+ * measures.
  *
  * One thread, N kept connections, one request at a time on each. At a rate the time of a request
  * counts from when it was due, not from when a connection became free: a server that stalls cannot
@@ -31,7 +32,7 @@
 #define LAST_ANSWERS_US (15 * TG_US_PER_SECOND) /* for what is under way at the end */
 
 struct settings {
-    char *target, *key, *type;
+    char *target, *key, *type, *get;
     uint64_t connections, ms, rate, batch;
 };
 
@@ -41,6 +42,7 @@ static const tg_option_t options[] = {
     {"load.target", TG_OPT_STR, AT(target), "127.0.0.1:8080", 3, 64, "IPv4 address and port."},
     {"load.key", TG_OPT_STR, AT(key), "none", 1, 256, "API key."},
     {"load.type", TG_OPT_STR, AT(type), "order", 1, 64, "Event type: order or stream."},
+    {"load.get", TG_OPT_STR, AT(get), "", 0, 1024, "Ask for this path instead; {n} in it is another number from 1000 to 4999 each time."},
     {"load.connections", TG_OPT_UINT, AT(connections), "32", 1, CONNECTIONS_MAX, "Connections, each with one request at a time."},
     {"load.seconds", TG_OPT_MS, AT(ms), "4s", 1, 86400000, "How long to send."},
     {"load.rate", TG_OPT_UINT, AT(rate), "0", 0, 1000000, "Requests per second; 0: as fast as they are answered."},
@@ -77,7 +79,8 @@ struct load {
     uint64_t started_us, ends_us;
     uint64_t sent, events; /* requests and events begun */
     uint64_t answered, accepted, errors;
-    int bad_code; /* last code that is no 2xx */
+    int bad_code;          /* last code that is no 2xx */
+    uint64_t answer_bytes; /* heads and bodies */
     tg_histogram_t latency;
 };
 
@@ -101,11 +104,31 @@ static void write_body(struct load *load)
         tg_buf_byte(&load->body, ']');
 }
 
+/* A question that is like no other of the last 4,000 misses the cache. */
+static void write_question(struct load *load, struct connection *connection)
+{
+    const struct settings *settings = load->settings;
+    const char *path = settings->get, *number = strstr(path, "{n}");
+    tg_buf_printf(&connection->request, "GET %.*s",
+                  (int)(number == NULL ? (ptrdiff_t)strlen(path) : number - path), path);
+    if (number != NULL)
+        tg_buf_printf(&connection->request, "%llu%s",
+                      (unsigned long long)(1000 + load->events % 4000), number + 3);
+    tg_buf_printf(&connection->request, " HTTP/1.1\r\nHost: %s\r\nX-API-Key: %s\r\n\r\n",
+                  settings->target, settings->key);
+    load->events++;
+    assert(!connection->request.failed);
+}
+
 static void write_request(struct load *load, struct connection *connection)
 {
     const struct settings *settings = load->settings;
-    write_body(load);
     tg_buf_clear(&connection->request);
+    if (settings->get[0] != '\0') {
+        write_question(load, connection);
+        return;
+    }
+    write_body(load);
     tg_buf_printf(&connection->request,
                   "POST %s%s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\n"
                   "X-API-Key: %s\r\nContent-Length: %zu\r\n\r\n",
@@ -198,6 +221,7 @@ static void finish(struct load *load, struct connection *connection)
         load->bad_code = connection->code;
     load->errors += !good || accepted < load->settings->batch;
     load->answered++;
+    load->answer_bytes += connection->answer_len;
     tg_histogram_add(&load->latency, tg_time_mono_us() - connection->due_us);
     connection->busy = false;
     load->idle++;
@@ -348,11 +372,12 @@ static void report(const struct load *load)
                  (double)(own.ru_utime.tv_usec + own.ru_stime.tv_usec) / 1e6;
     printf("{\"requests\":%llu,\"events\":%llu,\"errors\":%llu,\"bad_code\":%d,"
            "\"seconds\":%.3f,\"p50_ms\":%.3f,\"p90_ms\":%.3f,\"p99_ms\":%.3f,\"max_ms\":%.3f,"
-           "\"cpu_seconds\":%.3f}\n",
+           "\"cpu_seconds\":%.3f,\"answer_bytes\":%llu}\n",
            (unsigned long long)load->answered, (unsigned long long)load->accepted,
            (unsigned long long)load->errors, load->bad_code, seconds,
            tg_histogram_ms(&load->latency, 0.5), tg_histogram_ms(&load->latency, 0.9),
-           tg_histogram_ms(&load->latency, 0.99), tg_histogram_ms(&load->latency, 1), cpu);
+           tg_histogram_ms(&load->latency, 0.99), tg_histogram_ms(&load->latency, 1), cpu,
+           (unsigned long long)(load->answered == 0 ? 0 : load->answer_bytes / load->answered));
 }
 
 static int run_load(const struct settings *settings)

@@ -5,6 +5,11 @@
  * the headers' objects, produce, and reading the delivery reports. The same program fills a topic
  * for the worker to drain: give the real topic, schema id and one partition.
  *
+ * Which series an order belongs to is left to the sample (60 of them), or drawn from raw.series:
+ * all alike, or with raw.skew = k so that the one of rank r comes up about as often as r^(1/k - 1)
+ * says: Zipf's law with the exponent 1 - 1/k, as in real traffic. A share of the orders can be
+ * late.
+ *
  * Prints one JSON object; exits 1 unless each record was acknowledged.
  *
  * Limits: POOL_MAX different records; beyond them the ids repeat. */
@@ -28,6 +33,7 @@
 struct settings {
     char *brokers, *topic, *schema, *tenant;
     uint64_t count, schema_id, linger_ms, partitions, partition, step_ms, start_ago_ms, in_flight;
+    uint64_t series, skew, late_permille, late_ms;
     bool create;
 };
 
@@ -46,6 +52,10 @@ static const tg_option_t options[] = {
     {"raw.schema_id", TG_OPT_UINT, AT(schema_id), "1", 1, 2147483647, "Its id in the registry."},
     {"raw.tenant", TG_OPT_STR, AT(tenant), "demo", 1, 63, "Tenant of the events."},
     {"raw.start_ago", TG_OPT_MS, AT(start_ago_ms), "0ms", 0, 34560000000, "How far back the first event lies."},
+    {"raw.series", TG_OPT_UINT, AT(series), "0", 0, 10000000, "Series that the orders are of; 0: the sample's 60."},
+    {"raw.skew", TG_OPT_UINT, AT(skew), "1", 1, 16, "1: all series alike; k: Zipf's law with the exponent 1 - 1/k."},
+    {"raw.late_permille", TG_OPT_UINT, AT(late_permille), "0", 0, 1000, "Of 1,000 orders, so many are late."},
+    {"raw.late", TG_OPT_MS, AT(late_ms), "24h", 1, 34560000000, "How late they are at most, evenly spread, counted from now."},
     {"raw.step", TG_OPT_MS, AT(step_ms), "0ms", 0, 3600000, "Time between two events."},
 };
 // clang-format on
@@ -94,11 +104,43 @@ struct encoder {
     int64_t time;
 };
 
+static double chance_of(uint64_t number)
+{
+    return (double)(tg_sample_mix(number) >> 11) / (double)(UINT64_C(1) << 53);
+}
+
+static uint64_t series_of(const struct settings *settings, size_t number)
+{
+    double rank = 1, chance = chance_of(number);
+    for (uint64_t i = 0; i < settings->skew; i++)
+        rank *= chance;
+    return (uint64_t)(rank * (double)settings->series);
+}
+
+static int64_t time_of(const struct encoder *encoder, const struct settings *settings,
+                       size_t number)
+{
+    uint64_t chance = tg_sample_mix(~(uint64_t)number);
+    if (chance % 1000 >= settings->late_permille)
+        return encoder->time;
+    return encoder->rules.now - (int64_t)((chance >> 16) % settings->late_ms) * TG_US_PER_MS;
+}
+
+static size_t write_order(const struct raw *raw, const struct encoder *encoder, size_t number,
+                          char out[TG_SAMPLE_MAX])
+{
+    const struct settings *settings = raw->settings;
+    int64_t time = time_of(encoder, settings, number);
+    if (settings->series == 0)
+        return tg_sample_order(encoder->run, number, time, out);
+    return tg_sample_order_of(encoder->run, number, series_of(settings, number), time, out);
+}
+
 static tg_status_t encode_one(struct raw *raw, struct encoder *encoder, size_t number)
 {
     char text[TG_SAMPLE_MAX];
     const tg_json_node_t *nodes;
-    size_t count, len = tg_sample_order(encoder->run, number, encoder->time, text);
+    size_t count, len = write_order(raw, encoder, number, text);
     tg_event_error_t why;
     struct record *record = &raw->records[number];
     tg_status_t status =

@@ -18,12 +18,21 @@ uint64_t tg_sample_mix(uint64_t number)
     return z ^ (z >> 31);
 }
 
-size_t tg_sample_order(uint64_t run, uint64_t number, int64_t time_us, char out[TG_SAMPLE_MAX])
+/* A channel's name; beyond the ten it is written to `room`. */
+static const char *channel_of(uint64_t number, char room[16])
 {
-    _Static_assert(TG_ARRAY_LEN(currencies) * TG_ARRAY_LEN(channels) == TG_SAMPLE_SERIES,
-                   "as the header says");
+    if (number < TG_ARRAY_LEN(channels))
+        return channels[number];
+    (void)snprintf(room, 16, "shop-%07llu", (unsigned long long)number);
+    return room;
+}
+
+size_t tg_sample_order_of(uint64_t run, uint64_t number, uint64_t series, int64_t time_us,
+                          char out[TG_SAMPLE_MAX])
+{
+    assert(series < 10000000);
     uint64_t chance = tg_sample_mix(number);
-    char time[TG_TIME_TEXT_MAX];
+    char time[TG_TIME_TEXT_MAX], room[16];
     (void)tg_time_format(time_us, time);
     int len = snprintf(out, TG_SAMPLE_MAX,
                        "{\"order_id\":\"ord-%016llx-%012llu\",\"customer_id\":\"customer-%06llu\","
@@ -33,10 +42,21 @@ size_t tg_sample_order(uint64_t run, uint64_t number, int64_t time_us, char out[
                        (unsigned long long)(chance >> 16) % 1000000,
                        (unsigned long long)(chance >> 8) % 1000 + 1,
                        (unsigned long long)(chance >> 24) % 100,
-                       currencies[chance % TG_ARRAY_LEN(currencies)],
-                       channels[(chance >> 32) % TG_ARRAY_LEN(channels)], time);
+                       currencies[series % TG_ARRAY_LEN(currencies)],
+                       channel_of(series / TG_ARRAY_LEN(currencies), room), time);
     assert(len > 0 && len < TG_SAMPLE_MAX);
     return (size_t)len;
+}
+
+size_t tg_sample_order(uint64_t run, uint64_t number, int64_t time_us, char out[TG_SAMPLE_MAX])
+{
+    _Static_assert(TG_ARRAY_LEN(currencies) * TG_ARRAY_LEN(channels) == TG_SAMPLE_SERIES,
+                   "as the header says");
+    uint64_t chance = tg_sample_mix(number);
+    uint64_t currency = chance % TG_ARRAY_LEN(currencies);
+    uint64_t channel = (chance >> 32) % TG_ARRAY_LEN(channels);
+    return tg_sample_order_of(run, number, channel * TG_ARRAY_LEN(currencies) + currency, time_us,
+                              out);
 }
 
 size_t tg_sample_stream(uint64_t run, uint64_t number, int64_t time_us, char out[TG_SAMPLE_MAX])

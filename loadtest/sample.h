@@ -18,6 +18,11 @@ typedef size_t (*tg_sample_fn)(uint64_t run, uint64_t number, int64_t time_us,
                                char out[TG_SAMPLE_MAX]);
 
 size_t tg_sample_order(uint64_t run, uint64_t number, int64_t time_us, char out[TG_SAMPLE_MAX]);
+
+/* The same order, but of the series that is named: 0..9999999. Below TG_SAMPLE_SERIES its channel
+ * is one of the ten, above it a numbered one. */
+size_t tg_sample_order_of(uint64_t run, uint64_t number, uint64_t series, int64_t time_us,
+                          char out[TG_SAMPLE_MAX]);
 size_t tg_sample_stream(uint64_t run, uint64_t number, int64_t time_us, char out[TG_SAMPLE_MAX]);
 
 /* The generator for a type's name; NULL for a type that has none. */
