@@ -2,6 +2,7 @@
  *
  * Exit code 0: done; 1: refused or failed; 2: wrong command line or settings. */
 #include "cli/keys.h"
+#include "cli/logins.h"
 #include "cli/status.h"
 #include "cli/tenants.h"
 #include "cli/topics.h"
@@ -27,6 +28,9 @@ static const tg_cli_command_t commands[] = {
     {"key",    "create",  tg_keys_create,     "--tenant T --scopes a,b [--expires 30d] [--description TEXT]", "Makes an API key and prints it, once."},
     {"key",    "list",    tg_keys_list,       "[--tenant T]",                               "Lists keys without their secrets."},
     {"key",    "revoke",  tg_keys_revoke,     "ID",                                         "Ends a key everywhere within a second."},
+    {"sql-login", "create", tg_logins_create, "NAME --tenant T [--connections N]",          "Makes a PostgreSQL login that reads the tenant's views; prints its password, once."},
+    {"sql-login", "list",   tg_logins_list,   "",                                           "Lists them."},
+    {"sql-login", "drop",   tg_logins_drop,   "NAME",                                       "Removes one and ends its sessions."},
     {"topics", "create",  tg_topics_create,   "[--replication N]",                          "Makes the Kafka topics that are missing."},
     {"topics", "list",    tg_topics_list,     "",                                           "Lists them with partitions and replicas."},
     {"topics", "offsets", tg_topics_offsets,  "",                                           "Shows each partition's first and next offset."},

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "cli/keys.h"
+#include "cli/logins.h"
 #include "cli/tenants.h"
 #include "cli/topics.h"
 
@@ -57,6 +58,10 @@ static void a_wrong_command_line_is_refused_before_any_connection(void **state)
     char *extra[] = {"t", "acme", "--colour", "red"};
     char *whole_key[] = {"t", "tg_0123456789ab_secret"};
     char *replication[] = {"t", "--replication", "10"};
+    char *no_tenant[] = {"t", "alice"};
+    char *quoted[] = {"t", "a\"b", "--tenant", "acme"};
+    char *ours[] = {"t", "tidegate_query", "--tenant", "acme"};
+    char *many[] = {"t", "alice", "--tenant", "acme", "--connections", "101"};
     refuses(tg_tenants_create, none, 1, "the tenant's id");
     refuses(tg_tenants_create, extra, 4, "--colour");
     refuses(tg_tenants_create, upper, 2, "1 to 63");
@@ -64,6 +69,12 @@ static void a_wrong_command_line_is_refused_before_any_connection(void **state)
     refuses(tg_keys_create, expiry, 4, "");
     refuses(tg_keys_revoke, whole_key, 2, "12 characters");
     refuses(tg_topics_create, replication, 3, "--replication");
+    refuses(tg_logins_create, no_tenant, 2, "--tenant");
+    refuses(tg_logins_create, quoted, 4, "a-z, 0-9");
+    refuses(tg_logins_create, ours, 4, "tidegate");
+    refuses(tg_logins_create, many, 6, "--connections");
+    refuses(tg_logins_drop, ours, 2, "tidegate");
+    refuses(tg_logins_drop, none, 1, "the login's name");
 }
 
 static void printed_text_cannot_steer_the_terminal(void **state)

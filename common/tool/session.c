@@ -98,6 +98,19 @@ tg_status_t tg_session_query(tg_session_t *session, const char *sql, size_t coun
     return status;
 }
 
+tg_status_t tg_session_verifier(tg_session_t *session, const char *role, const char *password,
+                                char **out_verifier, tg_error_t *error)
+{
+    assert(session != NULL && out_verifier != NULL);
+    char *verifier = PQencryptPasswordConn(session->connection, password, role, "scram-sha-256");
+    if (verifier == NULL) {
+        const char *text = PQerrorMessage(session->connection);
+        return tg_error_set(error, TG_INTERNAL, "PostgreSQL: %.*s", line_len(text), text);
+    }
+    *out_verifier = verifier;
+    return TG_OK;
+}
+
 /* The server counts characters, and a line feed is one byte in every encoding that we send (UTF-8).
  */
 static int line_at(const char *text, const char *position)

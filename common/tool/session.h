@@ -26,6 +26,12 @@ TG_NODISCARD tg_status_t tg_session_query(tg_session_t *session, const char *sql
                                           const char *const *params, PGresult **out_result,
                                           tg_error_t *error);
 
+/* The SCRAM-SHA-256 verifier that stands for a role's password in CREATE ROLE: made here, so that
+ * the password itself is neither sent nor logged. Gives it owned (PQfreemem). */
+TG_NODISCARD tg_status_t tg_session_verifier(tg_session_t *session, const char *role,
+                                             const char *password, char **out_verifier,
+                                             tg_error_t *error);
+
 /* Runs a whole file's text, several statements; the error starts with "name:line: ". */
 TG_NODISCARD tg_status_t tg_session_script(tg_session_t *session, const char *name,
                                            const char *text, tg_error_t *error);
