@@ -20,8 +20,17 @@ struct list {
     int (*compare)(const void *a, const void *b); /* of two elements of view */
 };
 
+/* A row with its hour: entries never move. */
+struct added {
+    const tg_row_t *row;
+    const tg_hour_t *hour;
+};
+
 struct tg_aggregate {
     struct list minutes, states, hours;
+    struct added *added;
+    const tg_row_t **late;
+    size_t added_count, capacity;
     tg_arena_t *arena;
 };
 
@@ -157,7 +166,10 @@ tg_aggregate_t *tg_aggregate_create(size_t max_rows)
     aggregate->hours.same = same_hour;
     aggregate->hours.compare = compare_hours;
     aggregate->arena = tg_arena_create(max_rows * WIDE_BYTES_MAX + 4096);
-    if (aggregate->arena == NULL ||
+    aggregate->added = calloc(max_rows, sizeof(*aggregate->added));
+    aggregate->late = calloc(max_rows, sizeof(*aggregate->late));
+    aggregate->capacity = max_rows;
+    if (aggregate->arena == NULL || aggregate->added == NULL || aggregate->late == NULL ||
         !list_init(&aggregate->minutes, max_rows, sizeof(tg_minute_t)) ||
         !list_init(&aggregate->states, max_rows, sizeof(tg_state_delta_t)) ||
         !list_init(&aggregate->hours, max_rows, sizeof(tg_hour_t))) {
@@ -174,6 +186,8 @@ void tg_aggregate_destroy(tg_aggregate_t *aggregate)
     list_dispose(&aggregate->minutes);
     list_dispose(&aggregate->states);
     list_dispose(&aggregate->hours);
+    free(aggregate->added);
+    free(aggregate->late);
     tg_arena_destroy(aggregate->arena);
     free(aggregate);
 }
@@ -183,6 +197,7 @@ void tg_aggregate_reset(tg_aggregate_t *aggregate)
     list_reset(&aggregate->minutes);
     list_reset(&aggregate->states);
     list_reset(&aggregate->hours);
+    aggregate->added_count = 0;
     tg_arena_reset(aggregate->arena);
 }
 
@@ -206,6 +221,17 @@ static void add_state(tg_aggregate_t *aggregate, const tg_row_t *row)
     state->delta += row->delta;
 }
 
+static void add_hour(tg_aggregate_t *aggregate, const tg_row_t *row)
+{
+    const tg_hour_t probe = {.row = row, .hour = tg_time_floor(row->occurred_at, TG_US_PER_HOUR)};
+    tg_hour_t *hour =
+        list_find(&aggregate->hours, &probe, mix(tg_hash_table(row->tenant), probe.hour));
+
+    hour->count++;
+    assert(aggregate->added_count < aggregate->capacity);
+    aggregate->added[aggregate->added_count++] = (struct added){row, hour};
+}
+
 tg_status_t tg_aggregate_add(tg_aggregate_t *aggregate, const tg_row_t *row)
 {
     assert(aggregate != NULL);
@@ -221,8 +247,7 @@ tg_status_t tg_aggregate_add(tg_aggregate_t *aggregate, const tg_row_t *row)
     if (row->state.len > 0 && row->delta != 0)
         add_state(aggregate, row);
 
-    const tg_hour_t hour = {.row = row, .hour = tg_time_floor(row->occurred_at, TG_US_PER_HOUR)};
-    list_find(&aggregate->hours, &hour, mix(tg_hash_table(row->tenant), hour.hour));
+    add_hour(aggregate, row);
     return TG_OK;
 }
 
@@ -239,4 +264,26 @@ const tg_state_delta_t *const *tg_aggregate_states(tg_aggregate_t *aggregate, si
 const tg_hour_t *const *tg_aggregate_hours(tg_aggregate_t *aggregate, size_t *out_count)
 {
     return (const tg_hour_t *const *)list_sorted(&aggregate->hours, out_count);
+}
+
+/* Nearly always no hour is late, and then no row is looked at. */
+const tg_row_t *const *tg_aggregate_late(tg_aggregate_t *aggregate, int64_t ended_by,
+                                         size_t *out_count)
+{
+    size_t count = 0;
+    bool any = false;
+
+    for (size_t i = 0; i < aggregate->hours.count; i++) {
+        tg_hour_t *hour = (tg_hour_t *)aggregate->hours.entries + i;
+        hour->late =
+            hour->hour + TG_US_PER_HOUR <= ended_by && hour->count <= TG_AGGREGATE_LATE_MAX;
+        any = any || hour->late;
+    }
+    for (size_t i = 0; any && i < aggregate->added_count; i++) {
+        const struct added *added = &aggregate->added[i];
+        if (added->hour->late && added->row->has_value)
+            aggregate->late[count++] = added->row;
+    }
+    *out_count = count;
+    return aggregate->late;
 }

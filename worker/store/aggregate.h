@@ -1,5 +1,5 @@
 /* What the stored rows of one transaction add to the minutes, the running states and the list of
- * touched hours.
+ * touched hours; and which rows came late, after the bins of their hour may have been made.
  *
  * Why in C and not in SQL: the rows that INSERT … RETURNING names as new are known here, and a
  * GROUP BY in the server costs more than the insert. Each list comes out sorted bytewise, the order
@@ -33,7 +33,12 @@ typedef struct tg_state_delta {
 typedef struct tg_hour {
     const tg_row_t *row;
     int64_t hour; /* µs */
+    int64_t count;
+    bool late; /* its values are in the list of late rows */
 } tg_hour_t;
+
+/* An hour that gets more rows in one batch is better read again as a whole. */
+#define TG_AGGREGATE_LATE_MAX 16
 
 /* Returns an owned aggregate for at most `max_rows` rows between resets, or NULL when out of
  * memory. */
@@ -51,5 +56,11 @@ TG_NODISCARD tg_status_t tg_aggregate_add(tg_aggregate_t *aggregate, const tg_ro
 const tg_minute_t *const *tg_aggregate_minutes(tg_aggregate_t *aggregate, size_t *out_count);
 const tg_state_delta_t *const *tg_aggregate_states(tg_aggregate_t *aggregate, size_t *out_count);
 const tg_hour_t *const *tg_aggregate_hours(tg_aggregate_t *aggregate, size_t *out_count);
+
+/* Marks those hours late that had ended by `ended_by` (µs) and got no more than
+ * TG_AGGREGATE_LATE_MAX rows; gives their rows that have a value, in the order of adding. Borrowed
+ * until the next add or reset. */
+const tg_row_t *const *tg_aggregate_late(tg_aggregate_t *aggregate, int64_t ended_by,
+                                         size_t *out_count);
 
 #endif

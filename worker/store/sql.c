@@ -32,6 +32,15 @@
     "sum = m.sum + excluded.sum, min = least(m.min, excluded.min), "                               \
     "max = greatest(m.max, excluded.max)"
 
+#define HOURS                                                                                      \
+    "INSERT INTO data.touched_hours (tenant_id, hour, late) "                                      \
+    "SELECT t, h, l <> 0 FROM unnest($1, $2, $3) AS q(t, h, l)"
+
+#define LATE                                                                                       \
+    "INSERT INTO data.late_bins (tenant_id, type, hour, kind, entity, bin, count) "                \
+    "SELECT t, y, h, k, e, b::smallint, 1 FROM unnest($1, $2, $3, $4, $5, $6) "                    \
+    "AS q(t, y, h, k, e, b)"
+
 #define STATES                                                                                     \
     "INSERT INTO data.stream_state AS s (tenant_id, type, entity, name, value) "                   \
     "SELECT * FROM unnest($1, $2, $3, $4, $5) "                                                    \
@@ -117,8 +126,8 @@ const tg_statement_t tg_sql_statements[TG_SQL_COUNT] = {
     [TG_SQL_EVENTS_KEYS] = {"events_keys", EVENTS_KEYS, 11, {TA, TA, UA, ZA, ZA, TA, TA, TA, FA, TA, TG_PG_TIMESTAMPTZ}},
     [TG_SQL_MINUTES] = {"minutes", MINUTES, 10, {TA, TA, ZA, TA, TA, IA, IA, TA, FA, FA}},
     [TG_SQL_STATES] = {"states", STATES, 5, {TA, TA, TA, TA, IA}},
-    [TG_SQL_HOURS] = {"hours", "INSERT INTO data.touched_hours (tenant_id, hour) SELECT * FROM unnest($1, $2)",
-                      2, {TA, ZA}},
+    [TG_SQL_HOURS] = {"hours", HOURS, 3, {TA, ZA, TG_PG_INT4_ARRAY}},
+    [TG_SQL_LATE] = {"late", LATE, 6, {TA, TA, ZA, TA, TA, TG_PG_INT4_ARRAY}},
     [TG_SQL_DEAD_LETTER] = {"dead_letter", DEAD_LETTER, 16,
                             {TG_PG_UUID, T, T, TG_PG_UUID, TG_PG_TIMESTAMPTZ, T, T, T, I4, I8, T, TG_PG_BYTEA,
                              TG_PG_BYTEA, T, T, I4}},

@@ -18,7 +18,8 @@ enum tg_sql {
     TG_SQL_EVENTS_KEYS, /* the same; returns the keys of the new rows */
     TG_SQL_MINUTES,
     TG_SQL_STATES,
-    TG_SQL_HOURS,
+    TG_SQL_HOURS, /* tenant[], hour[], late[] (0 or 1) */
+    TG_SQL_LATE,
     TG_SQL_DEAD_LETTER,
     TG_SQL_ENSURE_DAYS, /* date[] */
     TG_SQL_CLAIM,       /* topic, partition, owner, cluster */

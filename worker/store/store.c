@@ -12,14 +12,16 @@
 
 #include "common/base/fault.h"
 #include "worker/store/aggregate.h"
+#include "worker/store/bin.h"
 #include "worker/store/pgarray.h"
 #include "worker/store/sql.h"
 
 #define COLUMNS_MAX      10
-#define COLUMN_BYTES_MAX ((size_t)256 << 20) /* far above what the buffers can hold */
-#define DAYS_KNOWN       65536               /* days since 1970 that the cache can note */
-#define DAYS_KNOWN_MS    60000               /* for so long: the horizon moves */
-#define CAREFUL_BATCHES  64                  /* after a duplicate */
+#define COLUMN_BYTES_MAX ((size_t)256 << 20)     /* far above what the buffers can hold */
+#define DAYS_KNOWN       65536                   /* days since 1970 that the cache can note */
+#define DAYS_KNOWN_MS    60000                   /* for so long: the horizon moves */
+#define LATE_AFTER_US    (60 * TG_US_PER_SECOND) /* hours are binned 90 s after their end */
+#define CAREFUL_BATCHES  64                      /* after a duplicate */
 
 struct tg_store {
     tg_conn_t *conn; /* borrowed */
@@ -437,9 +439,34 @@ static tg_status_t send_states(tg_store_t *store, size_t *sent)
     return send_columns(store, TG_ARRAY_LEN(elements), TG_SQL_STATES);
 }
 
+/* Values whose hour may have its bins by now go where readers add them to those; their hours are
+ * then marked as late, so this comes before send_hours. */
+static tg_status_t send_late(tg_store_t *store, size_t *sent)
+{
+    static const unsigned elements[] = {TG_PG_TEXT, TG_PG_TEXT, TG_PG_TIMESTAMPTZ,
+                                        TG_PG_TEXT, TG_PG_TEXT, TG_PG_INT4};
+    size_t count = 0;
+    const tg_row_t *const *rows =
+        tg_aggregate_late(store->aggregate, tg_time_now() - LATE_AFTER_US, &count);
+
+    if (count == 0)
+        return TG_OK;
+    start_columns(store, elements, TG_ARRAY_LEN(elements));
+    for (size_t i = 0; i < count; i++) {
+        tg_pgarray_text(&store->columns[0], rows[i]->tenant);
+        tg_pgarray_text(&store->columns[1], rows[i]->type);
+        tg_pgarray_time(&store->columns[2], tg_time_floor(rows[i]->occurred_at, TG_US_PER_HOUR));
+        tg_pgarray_text(&store->columns[3], rows[i]->kind);
+        tg_pgarray_text(&store->columns[4], rows[i]->entity);
+        tg_pgarray_int4(&store->columns[5], tg_bin_of(rows[i]->value));
+    }
+    (*sent)++;
+    return send_columns(store, TG_ARRAY_LEN(elements), TG_SQL_LATE);
+}
+
 static tg_status_t send_hours(tg_store_t *store, size_t *sent)
 {
-    static const unsigned elements[] = {TG_PG_TEXT, TG_PG_TIMESTAMPTZ};
+    static const unsigned elements[] = {TG_PG_TEXT, TG_PG_TIMESTAMPTZ, TG_PG_INT4};
     size_t count = 0;
     const tg_hour_t *const *hours = tg_aggregate_hours(store->aggregate, &count);
 
@@ -449,6 +476,7 @@ static tg_status_t send_hours(tg_store_t *store, size_t *sent)
     for (size_t i = 0; i < count; i++) {
         tg_pgarray_text(&store->columns[0], hours[i]->row->tenant);
         tg_pgarray_time(&store->columns[1], hours[i]->hour);
+        tg_pgarray_int4(&store->columns[2], hours[i]->late ? 1 : 0);
     }
     (*sent)++;
     return send_columns(store, TG_ARRAY_LEN(elements), TG_SQL_HOURS);
@@ -497,6 +525,8 @@ static tg_status_t send_rollups(tg_store_t *store, const tg_batch_t *batch, size
 
     if (status == TG_OK)
         status = send_states(store, sent);
+    if (status == TG_OK)
+        status = send_late(store, sent);
     if (status == TG_OK)
         status = send_hours(store, sent);
     for (size_t i = 0; i < batch->dead_count && status == TG_OK; i++, (*sent)++)

@@ -130,6 +130,32 @@ static void states_and_hours_are_collected_once_each(void **state)
     assert_int_equal(hours[1]->hour, 60 * MINUTE);
 }
 
+static void rows_of_ended_hours_are_late_unless_they_come_in_bulk(void **state)
+{
+    (void)state;
+    size_t count = 0;
+    static tg_row_t rows[40];
+    tg_aggregate_reset(aggregate);
+    for (unsigned i = 0; i < TG_ARRAY_LEN(rows); i++) {
+        /* hour 0: one row without and two with a value; hour 1: bulk; hour 2: not ended */
+        int64_t at = i < 3 ? 0 : i < 38 ? 60 * MINUTE : 120 * MINUTE;
+        rows[i] = i == 0 ? tg_test_row("t", "order", "", "", i, at)
+                         : tg_test_row_value("t", "order", "", "", i, at, i);
+        add(&rows[i]);
+    }
+    const tg_row_t *const *late = tg_aggregate_late(aggregate, 120 * MINUTE, &count);
+    assert_int_equal(count, 2);
+    assert_ptr_equal(late[0], &rows[1]);
+    assert_ptr_equal(late[1], &rows[2]);
+    const tg_hour_t *const *hours = tg_aggregate_hours(aggregate, &count);
+    assert_int_equal(count, 3);
+    assert_true(hours[0]->late);
+    assert_false(hours[1]->late);
+    assert_false(hours[2]->late);
+    (void)tg_aggregate_late(aggregate, 60 * MINUTE - 1, &count);
+    assert_int_equal(count, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -137,6 +163,7 @@ int main(void)
         cmocka_unit_test(series_that_differ_in_one_part_stay_apart),
         cmocka_unit_test(minutes_come_in_the_order_of_their_key),
         cmocka_unit_test(states_and_hours_are_collected_once_each),
+        cmocka_unit_test(rows_of_ended_hours_are_late_unless_they_come_in_bulk),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

@@ -49,7 +49,7 @@ static int clean(void **state)
     now_us = tg_time_floor(tg_time_now(), TG_US_PER_MINUTE);
     tg_test_db_exec(&db, "TRUNCATE data.events, data.metric_minute, data.event_times, "
                          "data.stream_state, data.consumer_offsets, data.dead_letters, "
-                         "data.touched_hours");
+                         "data.touched_hours, data.late_bins");
     tg_test_db_exec(&db, "INSERT INTO data.consumer_offsets (topic, partition, epoch) "
                          "VALUES ('a', 0, 7), ('b', 1, 3)");
     bool fresh = false;
@@ -102,6 +102,29 @@ static void a_batch_appears_in_rows_minutes_hours_and_offsets(void **state)
     assert_int_equal(tg_test_db_int(&db, "SELECT count(*) FROM data.events WHERE user_id IS NULL "
                                          "AND processed_at > now() - interval '1 minute'"),
                      5);
+}
+
+static void late_values_are_left_as_bins_and_their_hours_marked_so(void **state)
+{
+    (void)state;
+    tg_store_result_t result;
+    int64_t old = now_us - 5 * TG_US_PER_HOUR;
+    tg_row_t rows[] = {
+        tg_test_row_value("acme", "order", "USD", "web", 1, old, 1.0),
+        tg_test_row("acme", "order", "USD", "web", 2, old),
+        tg_test_row_value("acme", "order", "USD", "web", 3, now_us, 2.0),
+    };
+    assert_int_equal(write_rows(rows, TG_ARRAY_LEN(rows), 3, &result), TG_OK);
+    assert_int_equal(write_rows(rows, TG_ARRAY_LEN(rows), 4, &result), TG_OK);
+    assert_int_equal(result.duplicates, 3);
+    assert_string_equal(
+        tg_test_db_text(&db, "SELECT string_agg(concat_ws(' ', tenant_id, type, kind, entity, bin, "
+                             "count, hour <= now() - interval '4 hours'), ',') "
+                             "FROM data.late_bins"),
+        "acme order USD web 16384 1 t");
+    assert_string_equal(tg_test_db_text(&db, "SELECT string_agg(late::text, ' ' ORDER BY hour) "
+                                             "FROM data.touched_hours"),
+                        "true false");
 }
 
 static void a_repeated_batch_changes_nothing(void **state)
@@ -346,6 +369,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_batch_appears_in_rows_minutes_hours_and_offsets, clean),
+        cmocka_unit_test_setup(late_values_are_left_as_bins_and_their_hours_marked_so, clean),
         cmocka_unit_test_setup(a_repeated_batch_changes_nothing, clean),
         cmocka_unit_test_setup(a_duplicate_among_new_rows_counts_once, clean),
         cmocka_unit_test_setup(the_wait_for_the_server_is_spent_on_something_else, clean),
