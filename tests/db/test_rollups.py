@@ -1,86 +1,16 @@
 """Hours and days are exact on commit: whatever maintenance has done so far, the views show the fold of
 the rows."""
 
-import collections
 import datetime
-import decimal
 import random
 import threading
-import uuid
 from decimal import Decimal
 
 import psycopg2
 import pytest
 from engines import ENGINES
+from history import UTC, WIDTHS, Event, floor, fold, read, some_events, write
 from upkeep import HOUR, Upkeep
-
-decimal.getcontext().prec = 200  # the oracle must not round
-
-UTC = datetime.timezone.utc
-WIDTHS = {"minute": datetime.timedelta(minutes=1), "hour": datetime.timedelta(hours=1),
-          "day": datetime.timedelta(days=1)}
-EPOCH = datetime.datetime(2000, 1, 1, tzinfo=UTC)
-
-Event = collections.namedtuple("Event", "tenant type kind entity at value")
-
-
-def floor(at, width):
-    return at - (at - EPOCH) % width
-
-
-def write(connection, events):
-    """One batch as the worker stores it: rows, minutes, marks, one COMMIT."""
-    cursor = connection.cursor()
-    cursor.execute("SELECT data.ensure_days(%s::date[])",
-                   (sorted({event.at.astimezone(UTC).date() for event in events}),))
-    connection.commit()
-    minutes = {}
-    for event in events:
-        cursor.execute("INSERT INTO data.events (tenant_id, type, event_id, occurred_at, received_at,"
-                       " kind, entity, value) VALUES (%s, %s, %s, %s, now(), %s, %s, %s)",
-                       (event.tenant, event.type, str(uuid.uuid4()), event.at, event.kind,
-                        event.entity, event.value))
-    for key, folded in sorted(fold(events, "minute").items()):
-        cursor.execute(
-            "INSERT INTO data.metric_minute AS m (tenant_id, type, bucket, kind, entity, count,"
-            " value_count, sum, min, max) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
-            " ON CONFLICT (tenant_id, type, bucket, kind, entity) DO UPDATE SET"
-            " count = m.count + excluded.count,"
-            " value_count = m.value_count + excluded.value_count, sum = m.sum + excluded.sum,"
-            " min = least(m.min, excluded.min), max = greatest(m.max, excluded.max)",
-            (*key, *folded))
-    for tenant, hour in sorted({(event.tenant, floor(event.at, WIDTHS["hour"]))
-                                for event in events}):
-        cursor.execute("INSERT INTO data.touched_hours (tenant_id, hour) VALUES (%s, %s)",
-                       (tenant, hour))
-    connection.commit()
-
-
-def fold(events, level):
-    """The oracle: (tenant, type, bucket, kind, entity) to count, value_count, sum, min, max."""
-    groups = collections.defaultdict(list)
-    for event in events:
-        bucket = floor(event.at, WIDTHS[level])
-        groups[event.tenant, event.type, bucket, event.kind, event.entity].append(event.value)
-    result = {}
-    for key, values in groups.items():
-        numbers = [value for value in values if value is not None]
-        result[key] = (len(values), len(numbers), sum(map(Decimal, map(repr, numbers)), Decimal(0)),
-                       min(numbers, default=None), max(numbers, default=None))
-    return result
-
-
-def read(store, tenant, level, where=""):
-    connection = store.connect("tidegate_query")
-    cursor = connection.cursor()
-    cursor.execute("SELECT set_config('tidegate.tenant', %s, true)", (tenant,))
-    cursor.execute(f"SELECT tenant_id, type, bucket, kind, entity, count, value_count, sum, min, max"
-                   f" FROM api.metric_{level} {where}")
-    rows = cursor.fetchall()
-    connection.close()
-    result = {row[:5]: row[5:] for row in rows}
-    assert len(result) == len(rows), "a series stands twice in one bucket"
-    return result
 
 
 def check(store, events):
@@ -88,15 +18,6 @@ def check(store, events):
         mine = [event for event in events if event.tenant == tenant]
         for level in WIDTHS:
             assert read(store, tenant, level) == fold(mine, level), level
-
-
-def some_events(rng, count, oldest_hours=80):
-    now = datetime.datetime.now(UTC)
-    return [Event(rng.choice("ab"), rng.choice(["order", "stream"]), rng.choice(["", "USD", "é"]),
-                  rng.choice(["", "web", "shop"]),
-                  now - datetime.timedelta(microseconds=rng.randrange(oldest_hours * 3600 * 10**6)),
-                  rng.choice([None, 0.1, 0.2, -0.3, 1e-7, 1e15, rng.uniform(-1e3, 1e3)]))
-            for _ in range(count)]
 
 
 @pytest.fixture
