@@ -1,7 +1,7 @@
 #!/bin/sh
 # A throw-away PostgreSQL for unit tests, reachable only through a socket in its own folder.
 #   server.sh create DIR | start DIR | kill DIR | pause DIR | resume DIR | destroy DIR
-# PostgreSQL refuses root, so as root everything runs as the user postgres.
+# PostgreSQL refuses root, so as root everything runs as the user postgres. TG_PG_ENGINE=timescale loads that.
 set -eu
 command=$1 dir=$2
 export PATH="/usr/lib/postgresql/15/bin:$PATH" LC_ALL=C
@@ -18,8 +18,13 @@ everyone() { # the postmaster and its children
     echo "$pid" $(cat "/proc/$pid/task/$pid/children")
 }
 start() {
+    more=
+    if [ "${TG_PG_ENGINE:-plain}" = timescale ]; then
+        more="-c shared_preload_libraries=timescaledb -c timescaledb.telemetry_level=off"
+        more="$more -c timescaledb.max_background_workers=0"
+    fi
     as_owner pg_ctl -D "$dir/data" -l "$dir/log" -w -s -t 20 start \
-        -o "-k $dir -c listen_addresses='' -c fsync=off -c shared_buffers=8MB -c max_connections=30"
+        -o "-k $dir -c listen_addresses='' -c fsync=off -c shared_buffers=8MB -c max_connections=30 $more"
 }
 case $command in
 create)

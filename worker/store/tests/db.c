@@ -4,6 +4,7 @@
 #include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "worker/store/sql.h"
 
@@ -33,9 +34,12 @@ static int apply_file(PGconn *admin, const char *path)
 
 static int apply_migrations(PGconn *admin)
 {
+    const char *engine = getenv("TG_PG_ENGINE");
+    char pattern[64];
     glob_t files = {0};
+    snprintf(pattern, sizeof(pattern), "migrations/%s/*.sql", engine == NULL ? "plain" : engine);
     int failed = glob("migrations/common/*.sql", 0, NULL, &files) != 0 ||
-                 glob("migrations/plain/*.sql", GLOB_APPEND, NULL, &files) != 0;
+                 glob(pattern, GLOB_APPEND, NULL, &files) != 0;
 
     if (!failed)
         qsort(files.gl_pathv, files.gl_pathc, sizeof(char *), by_name);
@@ -43,6 +47,13 @@ static int apply_migrations(PGconn *admin)
         failed = apply_file(admin, files.gl_pathv[i]);
     globfree(&files);
     return failed ? -1 : 0;
+}
+
+bool tg_test_db_offers_timescale(void)
+{
+    const char *asked = getenv("TIDEGATE_ENGINE");
+    return (asked == NULL || strcmp(asked, "plain") != 0) &&
+           access("/usr/lib/postgresql/15/lib/timescaledb.so", R_OK) == 0;
 }
 
 int tg_test_db_start(tg_test_db_t *db)

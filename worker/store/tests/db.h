@@ -16,7 +16,11 @@ typedef struct tg_test_db {
     char worker_dsn[160]; /* as role tidegate_worker */
 } tg_test_db_t;
 
-/* Starts the server and applies the plain engine's migrations; 0 on success. */
+/* Whether the server of the tests has TimescaleDB (and TIDEGATE_ENGINE does not say plain). */
+bool tg_test_db_offers_timescale(void);
+
+/* Starts the server and applies the migrations of the engine that the environment's TG_PG_ENGINE
+ * names (plain if none); 0 on success. */
 int tg_test_db_start(tg_test_db_t *db);
 void tg_test_db_stop(tg_test_db_t *db);
 
