@@ -97,7 +97,8 @@ class Store:
         connection = psycopg2.connect(self.reader_dsn)
         try:
             with connection.cursor() as cursor:
-                cursor.execute("SELECT set_config('tidegate.tenant', %s, true)", (tenant,))
+                cursor.execute("SELECT set_config('tidegate.tenant', %s, true),"
+                               " set_config('statement_timeout', '60s', true)", (tenant,))
                 cursor.execute(f"SELECT type, bucket, kind, entity, {', '.join(Cell._fields)}"
                                f" FROM api.metric_{level}")
                 rows = cursor.fetchall()
