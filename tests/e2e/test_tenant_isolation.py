@@ -15,11 +15,14 @@ from lib.waiting import until
 
 READS = ("/v1/kpi/minute", "/v1/kpi/hour", "/v1/kpi/latest", "/v1/kpi/latest?bucket=hour", "/v1/metrics",
          "/v1/metrics/latest", "/v1/streams/top", "/v1/streams/top?by=chat_messages",
-         "/v1/streams/top?by=active_viewers")
+         "/v1/streams/top?by=active_viewers", "/v1/metrics/iot/latest",
+         "/v1/metrics/iot/history?key=device-1:temperature", "/v1/metrics/activity/latest",
+         "/v1/metrics/activity/leaderboard", "/v1/signals", "/v1/anomalies", "/v1/alerts",
+         "/v1/alerts?source=rule", "/v1/alerts?source=anomaly")
 VIEWS = ("events", "metric_minute", "metric_hour", "metric_day", "stream_state")
 
 
-EVENTS = 5
+EVENTS = 9
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +35,14 @@ def victim(stack, store):
     tenant.api.batch([("order", bodies["order"]), ("stream", bodies["stream"]),
                       ("order", {**earlier["order"], "order_id": "o-2"}),
                       ("stream", {"event_type": "chat_message", **stream}),
-                      ("stream", {"event_type": "viewer_join", **stream})])
+                      ("stream", {"event_type": "viewer_join", **stream}), ("signal", bodies["signal"]),
+                      ("reading", bodies["reading"]), ("activity", bodies["activity"]),
+                      ("activity", {**bodies["activity"], "event_type": "purchase"})])
     tenant.wait_for(EVENTS)
+    store.owner.rows("INSERT INTO data.anomalies (tenant_id, id, anomaly_type, severity, detection_ts)"
+                     " VALUES (%s, gen_random_uuid(), 'of b', 3, %s)", tenant.id, at)
+    store.owner.rows("INSERT INTO data.alerts (tenant_id, id, rule_id, rule_name, severity, fired_at)"
+                     " VALUES (%s, gen_random_uuid(), gen_random_uuid(), 'of b', 3, %s)", tenant.id, at)
     for path in READS:
         until(lambda p=path: tenant.api.items(p), 3, f"the victim has something on {path}")
     return tenant

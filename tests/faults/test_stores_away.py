@@ -10,7 +10,8 @@ from lib.load import CUT, Load, Reads
 from lib.waiting import until
 
 AWAY = 10  # seconds
-READS = ("/v1/kpi/minute", "/v1/metrics", "/v1/streams/top", "/v1/kpi/latest")
+READS = ("/v1/kpi/minute", "/v1/metrics", "/v1/streams/top", "/v1/kpi/latest", "/v1/kpi/hour", "/v1/signals",
+         "/v1/alerts", "/v1/metrics/iot/latest", "/v1/metrics/activity/latest")
 
 
 @pytest.fixture
