@@ -256,8 +256,7 @@ static void a_bad_request_is_refused_with_its_reason(void **state)
         {"/v1/events/order", "X-Tidegate-Tenant: acme\r\n", ORDER, 415, "none came"},
         {"/v1/events/order", JSON "Content-Encoding: br\r\n", ORDER, 415,
          "\"unsupported_encoding\""},
-        {"/v1/events/order", JSON "Content-Encoding: gzip\r\n", ORDER, 400,
-         "\"invalid_encoding\""},
+        {"/v1/events/order", JSON "Content-Encoding: gzip\r\n", ORDER, 400, "\"invalid_encoding\""},
         {"/v1/events/order?strict=true", JSON, ORDER, 400, "\"invalid_parameter\""},
         {"/v1/events/order", "Content-Type: application/json\r\n", ORDER, 400,
          "\"invalid_tenant\""},
@@ -683,6 +682,11 @@ static void kafka_away_is_503_until_it_is_back(void **state)
     assert_int_equal(code, 503);
     expect(f, "/v2/events?type=order", JSON, "[" ORDER ",{}]", 503,
            "{\"index\":0,\"status\":\"failed\",\"code\":\"kafka_unavailable\"");
+    expect(f, "/v2/events?type=order&on_invalid=dead_letter", JSON, "[{}]", 503,
+           "{\"index\":0,\"status\":\"failed\",\"code\":\"kafka_unavailable\"");
+    expect(f, "/v1/events/order?on_invalid=dead_letter", JSON, "{}", 503, "\"kafka_unavailable\"");
+    expect(f, "/v2/events?type=order&strict=true", JSON, "[" ORDER "]", 503,
+           "\"accepted\":0,\"duplicate\":0,\"rejected\":0,\"failed\":1");
 
     rd_kafka_mock_broker_set_up(f->kafka.cluster, 1);
     uint64_t up_at = tg_time_mono_ms();

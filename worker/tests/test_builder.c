@@ -196,6 +196,47 @@ static void a_dead_record_is_described_with_a_lasting_id_and_printable_text(void
     tg_buf_dispose(&headers);
 }
 
+static void records_to_pass_over_move_the_offset_and_nothing_else(void **state)
+{
+    struct fixture *f = *state;
+    tg_partition_t *a = fill(f, "dlq", 7, 3, 1);
+    a->head->state = TG_RECORD_SKIP;
+    a->head->next->next->state = TG_RECORD_SKIP;
+    const tg_batch_t *batch = tg_builder_next(f->builder, &f->assignment);
+    assert_int_equal(batch->row_count, 1);
+    assert_int_equal(batch->dead_count, 0);
+    assert_int_equal(batch->partitions[0].next_offset, 10);
+    assert_int_equal(tg_builder_size(f->builder), 3);
+    tg_builder_stored(f->builder, &f->assignment);
+    assert_int_equal(f->assignment.rows, 0);
+}
+
+static void a_letter_of_ingestion_is_described_in_its_words_under_its_id(void **state)
+{
+    struct fixture *f = *state;
+    tg_partition_t *a = fill(f, "dlq", 7, 1, 1);
+    tg_buf_t headers = tg_buf_make(1000);
+    tg_dead_letter_t dead;
+    a->head->state = TG_RECORD_RAW;
+    tg_record_bury(a->head, TG_DEAD_INGESTION, "");
+    a->head->published = true;
+    a->head->letter = (tg_record_letter_t){{{1, 2, 3}},
+                                           TG_STR("too_old"),
+                                           TG_STR("t: \xc3\xbc"),
+                                           TG_STR("event_time")};
+    tg_record_dead_letter(a->head, TG_STR("again"), &headers, &dead);
+    assert_memory_equal(dead.id.bytes, a->head->letter.id.bytes, 16);
+    assert_true(tg_str_eq(dead.code, TG_STR("too_old")));
+    assert_true(tg_str_eq(dead.text, TG_STR("t: \xc3\xbc")));
+    assert_true(tg_str_eq(dead.field, TG_STR("event_time")));
+    assert_true(tg_str_eq(dead.tenant, TG_STR("t")));
+    assert_true(dead.published);
+    a->head->letter.code = TG_STR("");
+    tg_record_dead_letter(a->head, TG_STR("again"), &headers, &dead);
+    assert_true(tg_str_eq(dead.code, TG_STR("invalid_event")));
+    tg_buf_dispose(&headers);
+}
+
 static void popping_below_an_offset_leaves_the_rest(void **state)
 {
     struct fixture *f = *state;
@@ -220,6 +261,8 @@ int main(void)
         T(refused_batches_lead_to_the_poisonous_rows_and_the_rest_is_stored),
         T(a_batch_grows_back_after_a_refusal),
         T(a_dead_record_is_described_with_a_lasting_id_and_printable_text),
+        T(records_to_pass_over_move_the_offset_and_nothing_else),
+        T(a_letter_of_ingestion_is_described_in_its_words_under_its_id),
         T(popping_below_an_offset_leaves_the_rest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
