@@ -48,6 +48,9 @@ struct tg_maintenance {
     tg_refresh_t *refresh; /* NULL until the engine is known */
     tg_bins_t bins;
     bool failed; /* a task of this round */
+    /* For tg_maintenance_status. */
+    atomic_bool told_holder;
+    atomic_uint_fast64_t told_failing_ms, told_round_ms; /* since when; 0: not */
 };
 
 static const char *const task_names[WK_TASK_COUNT] = {
@@ -113,12 +116,38 @@ static void make_days(tg_maintenance_t *m)
     note(m, WK_TASK_DAYS, status, m->conn);
 }
 
+static void publish(tg_maintenance_t *m)
+{
+    const tg_outbox_t outbox = {.conn = m->conn,
+                                .loop = m->loop,
+                                .producer = m->producer,
+                                .topic = m->config->kafka_dead_topic};
+    tg_outbox_result_t result = {0};
+
+    do {
+        if (tg_outbox_round(&outbox, &result) != TG_OK) {
+            tg_log_warn("dead_letters_not_sent", TG_F_TEXT("sqlstate", tg_conn_sqlstate(m->conn)),
+                        TG_F_TEXT("text", tg_conn_message(m->conn)));
+            return;
+        }
+        tg_metric_add(m->shard, WK_PUBLISHED, 0, result.sent);
+        tg_metric_add(m->shard, WK_PUBLISHED, 1, result.found - result.sent);
+    } while (result.sent == TG_OUTBOX_ROUND && !atomic_load(&m->stopping));
+    if (result.sent < result.found)
+        tg_log_warn("dead_letters_not_sent", TG_F_INT("count", result.found - result.sent),
+                    TG_F_TEXT("action", "sent again in the next round"));
+}
+
 /* Waits a moment for a long statement, keeping the lease and the producer going. */
 static bool keep_going(void *arg)
 {
     tg_maintenance_t *m = arg;
 
     tg_loop_turn(m->loop, WAIT_TURN_MS);
+    if (atomic_load(&m->woken) && tg_conn_connected(m->conn)) {
+        atomic_store(&m->woken, false);
+        publish(m);
+    }
     return keep_lease(m);
 }
 
@@ -182,6 +211,17 @@ static const struct {
     {WK_TASK_COMPRESS, compress},
 };
 
+static void tell_backlog(tg_maintenance_t *m)
+{
+    int64_t waiting[TG_REFRESH_LEVELS] = {0};
+
+    /* One worker tells; the others' gauges are 0. */
+    if (m->holder && (m->refresh == NULL || tg_refresh_backlog(m->refresh, waiting) != TG_OK))
+        return;
+    for (unsigned level = 0; level < TG_REFRESH_LEVELS; level++)
+        tg_metric_set(m->shard, WK_TOUCHED, level, waiting[level]);
+}
+
 static void run_long_tasks(tg_maintenance_t *m)
 {
     if (open_refresh(m) != TG_OK) {
@@ -202,26 +242,28 @@ static void purge_times(tg_maintenance_t *m)
     note(m, WK_TASK_PURGE, tg_conn_query(m->conn, TG_SQL_PURGE_TIMES, &params, NULL), m->conn);
 }
 
-static void publish(tg_maintenance_t *m)
+static void keep_house(tg_maintenance_t *m)
 {
-    const tg_outbox_t outbox = {.conn = m->conn,
-                                .loop = m->loop,
-                                .producer = m->producer,
-                                .topic = m->config->kafka_dead_topic};
-    tg_outbox_result_t result = {0};
+    make_days(m);
+    purge_times(m);
+    run_long_tasks(m);
+    if (keep_lease(m))
+        note(m, WK_TASK_BINS, tg_bins_run(&m->bins, m->conn, m->epoch, m->shard, &m->stopping),
+             m->conn);
+}
 
-    do {
-        if (tg_outbox_round(&outbox, &result) != TG_OK) {
-            tg_log_warn("dead_letters_not_sent", TG_F_TEXT("sqlstate", tg_conn_sqlstate(m->conn)),
-                        TG_F_TEXT("text", tg_conn_message(m->conn)));
-            return;
-        }
-        tg_metric_add(m->shard, WK_PUBLISHED, 0, result.sent);
-        tg_metric_add(m->shard, WK_PUBLISHED, 1, result.found - result.sent);
-    } while (result.sent == TG_OUTBOX_ROUND && !atomic_load(&m->stopping));
-    if (result.sent < result.found)
-        tg_log_warn("dead_letters_not_sent", TG_F_INT("count", result.found - result.sent),
-                    TG_F_TEXT("action", "sent again in the next round"));
+static void tell_round(tg_maintenance_t *m)
+{
+    uint64_t now = tg_time_mono_ms();
+
+    if (!m->failed)
+        atomic_store(&m->told_failing_ms, 0);
+    else if (atomic_load(&m->told_failing_ms) == 0)
+        atomic_store(&m->told_failing_ms, now);
+    atomic_store(&m->told_round_ms, now);
+    atomic_store(&m->told_holder, m->holder);
+    tell_backlog(m);
+    tg_metric_set(m->shard, WK_MAINTAINER, 0, m->holder ? 1 : 0);
 }
 
 /* Sends dead letters; every maintenance.interval also the upkeep, which a flood of them must not
@@ -237,15 +279,10 @@ static void round_of_work(tg_maintenance_t *m, bool upkeep)
     if (!upkeep)
         return;
     m->holder = take_lease(m, LEASE_SECONDS);
-    if (!m->holder)
-        return;
     m->failed = false;
-    make_days(m);
-    purge_times(m);
-    run_long_tasks(m);
-    if (keep_lease(m))
-        note(m, WK_TASK_BINS, tg_bins_run(&m->bins, m->conn, m->epoch, m->shard, &m->stopping),
-             m->conn);
+    if (m->holder)
+        keep_house(m);
+    tell_round(m);
 }
 
 static void *run(void *arg)
@@ -321,6 +358,20 @@ tg_status_t tg_maintenance_open(const tg_worker_config_t *config, tg_metrics_t *
 void tg_maintenance_wake(tg_maintenance_t *maintenance)
 {
     atomic_store(&maintenance->woken, true);
+}
+
+static uint64_t seconds_since(uint64_t ms)
+{
+    return ms == 0 ? 0 : (tg_time_mono_ms() - ms) / 1000;
+}
+
+void tg_maintenance_status(const tg_maintenance_t *maintenance, tg_maintenance_status_t *out_status)
+{
+    *out_status =
+        (tg_maintenance_status_t){.holder = atomic_load(&maintenance->told_holder),
+                                  .failing_s =
+                                      seconds_since(atomic_load(&maintenance->told_failing_ms)),
+                                  .age_s = seconds_since(atomic_load(&maintenance->told_round_ms))};
 }
 
 void tg_maintenance_close(tg_maintenance_t *maintenance)

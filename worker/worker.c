@@ -3,6 +3,7 @@
 #include "worker/worker.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "common/event/registry_client.h"
@@ -10,6 +11,8 @@
 #include "common/observe/log.h"
 #include "worker/maintenance.h"
 #include "worker/thread.h"
+
+#define MAINTENANCE_PATIENCE_S 300
 
 struct worker {
     const tg_worker_config_t *config;
@@ -56,9 +59,27 @@ static void append_dependency(tg_buf_t *out, const char *name, bool ready, const
     tg_buf_byte(out, '}');
 }
 
-/* Ready: every thread can use the database, some thread has partitions, and the registry answers. A
- * worker beyond the number of partitions has none; that is the group's choice and no fault of ours.
- */
+/* Failing maintenance makes nothing wrong, only slow and full: it counts when it lasts. */
+static bool maintenance_ready(const struct worker *worker, tg_buf_t *out)
+{
+    tg_maintenance_status_t status = {0};
+    char detail[96] = "another worker does it";
+
+    tg_maintenance_status(worker->maintenance, &status);
+    if (status.failing_s > 0)
+        snprintf(detail, sizeof(detail), "failing for %llu s, see the log",
+                 (unsigned long long)status.failing_s);
+    else if (status.holder)
+        snprintf(detail, sizeof(detail), "the last round ended %llu s ago",
+                 (unsigned long long)status.age_s);
+    bool ready = status.failing_s <= MAINTENANCE_PATIENCE_S;
+    append_dependency(out, "maintenance", ready, detail);
+    return ready;
+}
+
+/* Ready: every thread can use the database, some thread has partitions, the registry answers, and
+ * maintenance has not failed for long. A worker beyond the number of partitions has none; that is
+ * the group's choice and no fault of ours. */
 static bool is_ready(void *arg, tg_buf_t *out)
 {
     struct worker *worker = arg;
@@ -79,7 +100,8 @@ static bool is_ready(void *arg, tg_buf_t *out)
                       partitions > 0 ? "" : "no partition is assigned to this worker");
     append_dependency(out, "registry", registry, detail.data == NULL ? "" : detail.data);
     tg_buf_dispose(&detail);
-    return database && partitions > 0 && registry;
+    bool maintained = maintenance_ready(worker, out);
+    return database && partitions > 0 && registry && maintained;
 }
 
 static tg_status_t open_threads(struct worker *worker, size_t topic_count, tg_error_t *error)

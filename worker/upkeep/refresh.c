@@ -12,7 +12,7 @@
 #define DUE_LIMIT      100 /* hours in one question */
 #define CONFLICT_TRIES 3
 
-enum { ALL_COMPRESS, ALL_DROP, ALL_COUNT };
+enum { ALL_COMPRESS, ALL_DROP, ALL_BACKLOG, ALL_COUNT };
 enum { PLAIN_HOURS = ALL_COUNT, PLAIN_DAYS, PLAIN_COUNT };
 enum {
     TS_DUE = ALL_COUNT,
@@ -30,9 +30,14 @@ enum {
 #define F8 TG_PG_FLOAT8
 
 // clang-format off
+#define WAITING(column, table, width)                                                                       \
+    "(SELECT count(*) FROM (SELECT DISTINCT tenant_id, " column " FROM data." table                          \
+    " WHERE " column " <= now() - interval '" width "') x)"
 #define ALL_STATEMENTS                                                                                       \
     [ALL_COMPRESS] = {"compress", "SELECT data.compress_next($1 * interval '1 millisecond')", 1, {F8}},      \
-    [ALL_DROP] = {"drop", "SELECT data.drop_next()", 0, {0}}
+    [ALL_DROP] = {"drop", "SELECT data.drop_next()", 0, {0}},                                                \
+    [ALL_BACKLOG] = {"backlog", "SELECT " WAITING("hour", "touched_hours", "1 hour") ", "                    \
+                     WAITING("day", "touched_days", "24 hours"), 0, {0}}
 #define CALL(view, width)                                                                                    \
     "CALL public.refresh_continuous_aggregate('data." view "', $1::timestamptz,"                             \
     " $1::timestamptz + interval '" width "', force => true)"
@@ -305,4 +310,17 @@ tg_status_t tg_refresh_compress(tg_refresh_t *refresh, uint64_t budget_ms)
 tg_status_t tg_refresh_drop(tg_refresh_t *refresh, uint64_t budget_ms)
 {
     return repeat(refresh, ALL_DROP, NULL, budget_ms);
+}
+
+tg_status_t tg_refresh_backlog(tg_refresh_t *refresh, int64_t out_waiting[TG_REFRESH_LEVELS])
+{
+    PGresult *result = NULL;
+    tg_status_t status = connect_once(refresh);
+
+    if (status == TG_OK)
+        status = query(refresh, ALL_BACKLOG, NULL, &result);
+    for (int level = 0; status == TG_OK && level < TG_REFRESH_LEVELS; level++)
+        out_waiting[level] = tg_conn_int8(result, 0, level);
+    PQclear(result);
+    return status;
 }

@@ -45,6 +45,10 @@ TG_NODISCARD tg_status_t tg_refresh_level(tg_refresh_t *refresh, unsigned level,
 TG_NODISCARD tg_status_t tg_refresh_compress(tg_refresh_t *refresh, uint64_t budget_ms);
 TG_NODISCARD tg_status_t tg_refresh_drop(tg_refresh_t *refresh, uint64_t budget_ms);
 
+/* How many closed (tenant, hour)s and (tenant, day)s wait to be refreshed. */
+TG_NODISCARD tg_status_t tg_refresh_backlog(tg_refresh_t *refresh,
+                                            int64_t out_waiting[TG_REFRESH_LEVELS]);
+
 /* The connection, for what its last failure says. Borrowed. */
 const tg_conn_t *tg_refresh_conn(const tg_refresh_t *refresh);
 

@@ -100,9 +100,17 @@ static long count(const char *what)
 static void hours_and_then_days_are_rolled_up_until_nothing_is_left(void **state)
 {
     (void)state;
+    int64_t waiting[TG_REFRESH_LEVELS] = {0};
     fill_day(3);
+    tg_test_db_exec(&db, "INSERT INTO data.touched_hours (tenant_id, hour) VALUES ('a', now())");
+    assert_int_equal(tg_refresh_backlog(refresh, waiting), TG_OK);
+    assert_int_equal(waiting[TG_REFRESH_HOURS], 48);
+    assert_int_equal(waiting[TG_REFRESH_DAYS], 0);
     assert_int_equal(tg_refresh_level(refresh, TG_REFRESH_HOURS, BUDGET_MS), TG_OK);
-    assert_int_equal(count("data.touched_hours"), 0);
+    assert_int_equal(tg_refresh_backlog(refresh, waiting), TG_OK);
+    assert_int_equal(waiting[TG_REFRESH_HOURS], 0);
+    assert_int_equal(waiting[TG_REFRESH_DAYS], 2);
+    assert_int_equal(count("data.touched_hours"), 1); /* the open one */
     assert_int_equal(count("(SELECT DISTINCT tenant_id, day FROM data.touched_days) d"), 2);
     assert_int_equal(tg_refresh_level(refresh, TG_REFRESH_DAYS, BUDGET_MS), TG_OK);
     assert_int_equal(count("data.touched_days"), 0);
@@ -128,6 +136,7 @@ static void a_caller_that_gives_up_is_obeyed_and_the_marks_stay(void **state)
 {
     (void)state;
     fill_day(4);
+    assert_int_equal(tg_refresh_drop(refresh, 0), TG_OK); /* connects */
     tg_test_db_exec(&db, "BEGIN; LOCK TABLE data.touched_hours IN ACCESS EXCLUSIVE MODE");
     go_on = false;
     assert_int_equal(tg_refresh_level(refresh, TG_REFRESH_HOURS, BUDGET_MS), TG_UNAVAILABLE);
