@@ -19,6 +19,7 @@ static const tg_uuid_t dead_letter_space = {{0x4f, 0x2d, 0x67, 0x9e, 0x0a, 0x1c,
                                              0x3e, 0x54, 0x8b, 0xd2, 0x06, 0xc7, 0xe1}};
 
 struct tg_record_pool {
+    tg_record_t *spent; /* released, with their messages */
     tg_record_t *unused;
     size_t unused_count;
 };
@@ -38,6 +39,7 @@ void tg_record_pool_destroy(tg_record_pool_t *pool)
 {
     if (pool == NULL)
         return;
+    tg_record_pool_sweep(pool);
     while (pool->unused != NULL) {
         tg_record_t *record = pool->unused;
         pool->unused = record->next;
@@ -50,6 +52,8 @@ tg_record_t *tg_record_make(tg_record_pool_t *pool, const tg_record_source_t *so
                             uint64_t now_ms)
 {
     assert(source != NULL);
+    if (pool->unused == NULL)
+        tg_record_pool_sweep(pool);
     tg_record_t *record = pool->unused;
 
     if (record != NULL) {
@@ -87,6 +91,12 @@ tg_record_t *tg_record_take(tg_record_pool_t *pool, rd_kafka_message_t *message,
 void tg_record_release(tg_record_pool_t *pool, tg_record_t *record)
 {
     assert(record->next == NULL);
+    record->next = pool->spent;
+    pool->spent = record;
+}
+
+static void empty(tg_record_pool_t *pool, tg_record_t *record)
+{
     if (record->message != NULL)
         rd_kafka_message_destroy(record->message);
     free(record->error);
@@ -99,6 +109,15 @@ void tg_record_release(tg_record_pool_t *pool, tg_record_t *record)
     record->next = pool->unused;
     pool->unused = record;
     pool->unused_count++;
+}
+
+void tg_record_pool_sweep(tg_record_pool_t *pool)
+{
+    while (pool->spent != NULL) {
+        tg_record_t *record = pool->spent;
+        pool->spent = record->next;
+        empty(pool, record);
+    }
 }
 
 void tg_record_bury(tg_record_t *record, tg_dead_reason_t reason, const char *text)

@@ -77,8 +77,12 @@ tg_record_t *tg_record_take(tg_record_pool_t *pool, rd_kafka_message_t *message,
 tg_record_t *tg_record_make(tg_record_pool_t *pool, const tg_record_source_t *source,
                             uint64_t now_ms);
 
-/* Gives the record back and destroys its message. */
+/* Gives the record back. Its message lives on until the next sweep: releasing happens between two
+ * batches, when the server has nothing to do, and destroying can wait until it is busy. */
 void tg_record_release(tg_record_pool_t *pool, tg_record_t *record);
+
+/* Destroys the messages of all released records. */
+void tg_record_pool_sweep(tg_record_pool_t *pool);
 
 /* Makes the record a dead letter; the text is made safe for the store. */
 void tg_record_bury(tg_record_t *record, tg_dead_reason_t reason, const char *text);

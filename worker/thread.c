@@ -165,6 +165,7 @@ static bool read_meanwhile(void *arg)
 {
     tg_worker_thread_t *thread = arg;
 
+    tg_record_pool_sweep(thread->pool);
     for (unsigned n = 0; n < MEANWHILE_BUDGET; n++) {
         if (thread->revoked || thread->consumer_fatal || thread->raw || buffer_full(thread))
             return false;
@@ -250,7 +251,8 @@ static void turn(tg_worker_thread_t *thread)
     read_messages(thread);
     tg_thread_decode_waiting(thread);
     tg_thread_repair_claims(thread);
-    (void)tg_thread_write(thread, false);
+    if (!tg_thread_write(thread, false))
+        tg_record_pool_sweep(thread->pool);
     control_reading(thread);
     show(thread);
 }

@@ -8,8 +8,6 @@ int tg_row_compare(const tg_row_t *a, const tg_row_t *b)
     assert(b->series.ptr != NULL);
     int order = tg_str_cmp(tg_row_scope(a), tg_row_scope(b));
     if (order == 0)
-        order = memcmp(a->id.bytes, b->id.bytes, sizeof(a->id.bytes));
-    if (order == 0)
         order = (a->occurred_at > b->occurred_at) - (a->occurred_at < b->occurred_at);
-    return order;
+    return order != 0 ? order : memcmp(a->id.bytes, b->id.bytes, sizeof(a->id.bytes));
 }

@@ -32,7 +32,7 @@ static inline tg_str_t tg_row_scope(const tg_row_t *row)
     return (tg_str_t){row->series.ptr, row->tenant.len + 1 + row->type.len};
 }
 
-/* Order of the primary key: tenant, type, id, time. */
+/* Order of the primary key: tenant, type, time, id. */
 int tg_row_compare(const tg_row_t *a, const tg_row_t *b);
 
 #endif

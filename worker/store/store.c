@@ -27,6 +27,7 @@ struct tg_store {
     tg_conn_t *conn; /* borrowed */
     tg_aggregate_t *aggregate;
     size_t max_rows;
+    size_t minutes;   /* rows of the minutes that stand in the columns, ready to be sent */
     unsigned careful; /* batches that will still ask which of their rows are new */
     bool again;       /* the transaction met duplicates and has not asked: it starts anew */
     tg_store_meanwhile_fn meanwhile;
@@ -214,9 +215,13 @@ static int compare_rows(const void *left, const void *right)
     return tg_row_compare(*(tg_row_t *const *)left, *(tg_row_t *const *)right);
 }
 
+/* One partition's rows are often in order as they are. */
 static void sort_rows(const tg_batch_t *batch)
 {
-    if (batch->row_count > 1)
+    bool sorted = true;
+    for (size_t i = 1; i < batch->row_count && sorted; i++)
+        sorted = tg_row_compare(batch->rows[i - 1], batch->rows[i]) <= 0;
+    if (!sorted)
         qsort(batch->rows, batch->row_count, sizeof(tg_row_t *), compare_rows);
 }
 
@@ -333,12 +338,40 @@ static const tg_row_t *find_row(const tg_batch_t *batch, const PGresult *keys, i
     return NULL;
 }
 
+/* Puts the minutes into the columns: while the server inserts the rows, if they are known already.
+ */
+static void fill_minutes(tg_store_t *store)
+{
+    static const unsigned elements[] = {TG_PG_TEXT,   TG_PG_TEXT,  TG_PG_TIMESTAMPTZ, TG_PG_TEXT,
+                                        TG_PG_TEXT,   TG_PG_INT8,  TG_PG_INT8,        TG_PG_TEXT,
+                                        TG_PG_FLOAT8, TG_PG_FLOAT8};
+    const tg_minute_t *const *minutes = tg_aggregate_minutes(store->aggregate, &store->minutes);
+
+    start_columns(store, elements, TG_ARRAY_LEN(elements));
+    for (size_t i = 0; i < store->minutes; i++) {
+        const tg_minute_t *minute = minutes[i];
+        char sum[TG_DECIMAL_TEXT_MAX];
+        size_t sum_len = tg_decimal_format(&minute->sum, sum);
+        tg_pgarray_text(&store->columns[0], minute->row->tenant);
+        tg_pgarray_text(&store->columns[1], minute->row->type);
+        tg_pgarray_time(&store->columns[2], minute->bucket);
+        tg_pgarray_text(&store->columns[3], minute->row->kind);
+        tg_pgarray_text(&store->columns[4], minute->row->entity);
+        tg_pgarray_int8(&store->columns[5], minute->count);
+        tg_pgarray_int8(&store->columns[6], minute->value_count);
+        tg_pgarray_text(&store->columns[7], (tg_str_t){sum, sum_len});
+        optional_float8(&store->columns[8], minute->value_count > 0, minute->min);
+        optional_float8(&store->columns[9], minute->value_count > 0, minute->max);
+    }
+}
+
 static tg_status_t aggregate_rows(tg_store_t *store, const tg_batch_t *batch)
 {
     for (size_t i = 0; i < batch->row_count; i++) {
         if (tg_aggregate_add(store->aggregate, batch->rows[i]) != TG_OK)
             return TG_UNAVAILABLE;
     }
+    fill_minutes(store);
     return TG_OK;
 }
 
@@ -378,6 +411,7 @@ static tg_status_t read_keys(tg_store_t *store, const tg_batch_t *batch, tg_stor
         status = tg_aggregate_add(store->aggregate, row) == TG_OK ? TG_OK : TG_UNAVAILABLE;
     }
     if (status == TG_OK) {
+        fill_minutes(store);
         result->stored = (size_t)PQntuples(keys);
         result->duplicates = batch->row_count - result->stored;
         store->careful = result->duplicates > 0 ? CAREFUL_BATCHES : store->careful - 1;
@@ -388,34 +422,13 @@ static tg_status_t read_keys(tg_store_t *store, const tg_batch_t *batch, tg_stor
 
 /* --- roll-ups --- */
 
+/* What fill_minutes has put there; first of the roll-ups, as the others use the columns anew. */
 static tg_status_t send_minutes(tg_store_t *store, size_t *sent)
 {
-    static const unsigned elements[] = {TG_PG_TEXT,   TG_PG_TEXT,  TG_PG_TIMESTAMPTZ, TG_PG_TEXT,
-                                        TG_PG_TEXT,   TG_PG_INT8,  TG_PG_INT8,        TG_PG_TEXT,
-                                        TG_PG_FLOAT8, TG_PG_FLOAT8};
-    size_t count = 0;
-    const tg_minute_t *const *minutes = tg_aggregate_minutes(store->aggregate, &count);
-
-    if (count == 0)
+    if (store->minutes == 0)
         return TG_OK;
-    start_columns(store, elements, TG_ARRAY_LEN(elements));
-    for (size_t i = 0; i < count; i++) {
-        const tg_minute_t *minute = minutes[i];
-        char sum[TG_DECIMAL_TEXT_MAX];
-        size_t sum_len = tg_decimal_format(&minute->sum, sum);
-        tg_pgarray_text(&store->columns[0], minute->row->tenant);
-        tg_pgarray_text(&store->columns[1], minute->row->type);
-        tg_pgarray_time(&store->columns[2], minute->bucket);
-        tg_pgarray_text(&store->columns[3], minute->row->kind);
-        tg_pgarray_text(&store->columns[4], minute->row->entity);
-        tg_pgarray_int8(&store->columns[5], minute->count);
-        tg_pgarray_int8(&store->columns[6], minute->value_count);
-        tg_pgarray_text(&store->columns[7], (tg_str_t){sum, sum_len});
-        optional_float8(&store->columns[8], minute->value_count > 0, minute->min);
-        optional_float8(&store->columns[9], minute->value_count > 0, minute->max);
-    }
     (*sent)++;
-    return send_columns(store, TG_ARRAY_LEN(elements), TG_SQL_MINUTES);
+    return send_columns(store, COLUMNS_MAX, TG_SQL_MINUTES);
 }
 
 static tg_status_t send_states(tg_store_t *store, size_t *sent)
@@ -599,6 +612,7 @@ static tg_status_t insert(tg_store_t *store, const tg_batch_t *batch, tg_store_r
 static tg_status_t write_once(tg_store_t *store, tg_batch_t *batch, tg_store_result_t *result)
 {
     store->again = false;
+    store->minutes = 0;
     tg_aggregate_reset(store->aggregate);
     tg_status_t status = ensure_days(store, batch);
     if (status == TG_OK)
