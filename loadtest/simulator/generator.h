@@ -22,9 +22,9 @@
 
 #define TG_GENERATOR_SLOT_US   INT64_C(600000000)
 #define TG_GENERATOR_EVENT_MAX ((size_t)512) /* bytes of an event's JSON */
-#define TG_GENERATOR_DEVICES   10
-#define TG_GENERATOR_METRICS   3
-#define TG_GENERATOR_SERIES    (TG_GENERATOR_DEVICES * TG_GENERATOR_METRICS)
+#define TG_GENERATOR_DEVICES   10u
+#define TG_GENERATOR_METRICS   3u
+#define TG_GENERATOR_SERIES    30 /* devices times metrics */
 
 typedef enum tg_sim_type {
     TG_SIM_READING,

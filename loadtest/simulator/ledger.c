@@ -160,7 +160,7 @@ void tg_ledger_write_sums(const tg_ledger_t *ledger, tg_buf_t *out)
     }
     while (tg_table_next(ledger->sums, &cursor, NULL, &value))
         sums[count++] = value;
-    qsort(sums, count, sizeof(*sums), compare_sums);
+    qsort(sums, count, sizeof(void *), compare_sums);
     tg_buf_str(out, TG_STR("\"acknowledged\":{"));
     for (size_t i = 0; i < count; i++) {
         bool same_type = i > 0 && tg_str_eq(sums[i]->type, sums[i - 1]->type);

@@ -21,6 +21,8 @@ const tg_sim_sensor_t tg_sim_sensors[TG_GENERATOR_METRICS] = {
     {"pressure", "hPa", 1013, 3, 2, 5400, 0.2, 2, 100000},
 };
 
+_Static_assert(TG_GENERATOR_SERIES == TG_GENERATOR_DEVICES * TG_GENERATOR_METRICS, "as it says");
+
 static const tg_sim_sensor_t *sensor_of(unsigned series)
 {
     assert(series < TG_GENERATOR_SERIES);

@@ -355,7 +355,7 @@ static void add_reading(struct series *all, const tg_sim_event_t *event)
 {
     static const char *const metrics[] = {"temperature", "humidity", "pressure"};
     unsigned device = (unsigned)atoi(event->entity + strlen("device-")) - 1, metric = 0;
-    while (strcmp(metrics[metric], event->kind) != 0)
+    while (metric < TG_GENERATOR_METRICS - 1 && strcmp(metrics[metric], event->kind) != 0)
         metric++;
     struct series *one = &all[device * TG_GENERATOR_METRICS + metric];
     size_t pane = (size_t)((event->occurred_at - START) / (10 * TG_US_PER_SECOND));
@@ -387,7 +387,7 @@ static void check_alarms(double rate)
     tg_generator_config_t config = {.seed = 1,
                                     .start_us = START,
                                     .rates = {[TG_SIM_READING] = rate}};
-    struct walk walk = walk_begin(&config, PANES * 10);
+    struct walk walk = walk_begin(&config, INT64_C(10) * PANES);
     while (walk_next(&walk))
         add_reading(all, &walk.event);
     unsigned strong = 0, weak = 0, silent = 0;
@@ -398,7 +398,7 @@ static void check_alarms(double rate)
         silent += found == 0;
     }
     /* About 80 episodes of 2 to 6 windows in two hours; the other 19,000 windows are quiet. */
-    print_message("%g readings/s: |z| > 6 in %u windows, > 4 in %u of %d; %u series quiet\n", rate,
+    print_message("%g readings/s: |z| > 6 in %u windows, > 4 in %u of %u; %u series quiet\n", rate,
                   strong, weak, TG_GENERATOR_SERIES * (PANES - HISTORY), silent);
     assert_true(strong >= 40);
     assert_true(weak < TG_GENERATOR_SERIES * PANES / 20);
