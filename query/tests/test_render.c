@@ -66,6 +66,27 @@ static void an_entry_becomes_the_whole_answer(void **state)
     tg_buf_dispose(&out);
 }
 
+static void documents_are_written_as_they_stand(void **state)
+{
+    (void)state;
+    static const tg_column_t one[] = {{"payload", TG_COLUMN_JSON}, {"none", TG_COLUMN_JSON}};
+    static const tg_shape_t documents = {.name = "test",
+                                         .types = "signal",
+                                         .columns = one,
+                                         .column_count = TG_ARRAY_LEN(one)};
+    static const char *const cells[] = {"{\"a\": [1, \"x\"]}", NULL}, *const newest_cells[] = {"0"};
+    tg_plan_t plan = {.shape = &documents, .from = NOW - 1, .to = NOW, .now = NOW};
+    PGresult *rows = row_of(cells, 2), *newest = row_of(newest_cells, 1);
+    tg_buf_t entry = tg_buf_make(4096);
+
+    tg_render_entry(&plan, rows, newest, &entry);
+    tg_buf_byte(&entry, '\0');
+    assert_non_null(strstr(entry.data, "[{\"payload\":{\"a\": [1, \"x\"]},\"none\":null}]"));
+    tg_buf_dispose(&entry);
+    PQclear(rows);
+    PQclear(newest);
+}
+
 static void null_cells_and_no_rows_are_written_as_such(void **state)
 {
     (void)state;
@@ -158,6 +179,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_entry_becomes_the_whole_answer),
+        cmocka_unit_test(documents_are_written_as_they_stand),
         cmocka_unit_test(null_cells_and_no_rows_are_written_as_such),
         cmocka_unit_test(the_tag_follows_the_items_and_not_the_clock),
         cmocka_unit_test(bytes_that_are_no_entry_are_a_miss),
