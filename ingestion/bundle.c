@@ -9,8 +9,9 @@
 #include "ingestion/delivery.h"
 #include "ingestion/record.h"
 
-#define TEXTS_MAX ((size_t)TG_BUNDLE_EVENTS_MAX * 1024) /* fields and messages of refused events   \
-                                                         */
+#define TEXTS_MAX                                                                                  \
+    ((size_t)TG_BUNDLE_EVENTS_MAX * 1024) /* fields and messages of refused events                 \
+                                           */
 #define ANSWER_MAX (TEXTS_MAX + (size_t)TG_BUNDLE_EVENTS_MAX * 256)
 
 struct item {
