@@ -2,6 +2,7 @@
 #include "ingestion/body.h"
 
 #include "ingestion/decompress.h"
+#include "ingestion/metrics.h"
 #include "ingestion/record.h"
 
 bool tg_body_budget(const tg_ingestion_thread_t *thread, size_t bytes)
@@ -63,6 +64,10 @@ tg_status_t tg_body_open(tg_ingestion_thread_t *thread, tg_http_req_t *req, size
         status = TG_FULL;
         if (tg_body_budget(thread, max_bytes))
             status = tg_decompress(coding, body.text, &limits, &body.unpacked, &error);
+        tg_metric_add(thread->shard, ING_BODIES,
+                      (unsigned)(coding - TG_CODING_GZIP) * ING_BODY_RESULTS +
+                          tg_ingestion_body_result(status),
+                      1);
         if (status != TG_OK) {
             tg_buf_dispose(&body.unpacked);
             refuse(req, coding, &error);

@@ -74,6 +74,7 @@ static void on_gauges(void *arg)
     atomic_store(&thread->ingestion->kafka[thread->number],
                  stats.available ? KAFKA_THERE : KAFKA_AWAY);
     tg_metric_set(thread->shard, ING_INFLIGHT_BYTES, 0, (int64_t)stats.inflight_bytes);
+    tg_metric_set(thread->shard, ING_UNPACKED_BYTES, 0, (int64_t)thread->unpacked_bytes);
     tg_metric_set(thread->shard, ING_INFLIGHT_RECORDS, 0, (int64_t)stats.inflight_records);
     tg_metric_set(thread->shard, ING_KAFKA_UP, 0, stats.available ? 1 : 0);
     tg_metric_add(thread->shard, ING_RECREATED, 0, stats.recreated_total - thread->recreated);

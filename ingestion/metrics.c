@@ -59,3 +59,17 @@ unsigned tg_ingestion_fetch_result(tg_status_t status)
         return FETCH_UNAVAILABLE;
     }
 }
+
+unsigned tg_ingestion_body_result(tg_status_t status)
+{
+    switch (status) {
+    case TG_OK:
+        return 0;
+    case TG_INVALID:
+        return 1;
+    case TG_TOO_LARGE:
+        return 2;
+    default:
+        return 3;
+    }
+}

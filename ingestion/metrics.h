@@ -26,4 +26,8 @@ unsigned tg_ingestion_reason_of_status(tg_status_t status);
 unsigned tg_ingestion_reason_registry(void);
 unsigned tg_ingestion_fetch_result(tg_status_t status);
 
+/* The result's part of the series of ING_BODIES, of which each coding has ING_BODY_RESULTS. */
+#define ING_BODY_RESULTS 4
+unsigned tg_ingestion_body_result(tg_status_t status);
+
 #endif

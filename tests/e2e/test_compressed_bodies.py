@@ -10,6 +10,7 @@ import pytest
 import zstandard
 from lib import events, metrics
 from lib.api import error_of
+from lib.waiting import until
 
 MIB = 1 << 20
 PACK = {"gzip": lambda data: gzip.compress(data, 6), "zstd": zstandard.ZstdCompressor(level=3).compress}
@@ -118,6 +119,23 @@ def test_the_limit_of_bytes_counts_after_decompression(tenant, coding):
                                      {"Content-Encoding": coding}))
     assert (error.status, error.code) == (413, "body_too_large")
     assert "262144" in error.message
+
+
+def test_each_outcome_is_counted(stack, tenant):
+    def counted():
+        samples = metrics.read(stack.admin("ingestion"))
+        return {(coding, result): samples.get(
+            f'tidegate_ingestion_compressed_bodies_total{{coding="{coding}",result="{result}"}}', 0)
+            for coding in CODINGS for result in ("ok", "invalid", "too_large", "overloaded")}
+    before = counted()
+    for coding in CODINGS:
+        batch(tenant, coding, PACK[coding](json.dumps([order(1)]).encode()))
+        batch(tenant, coding, b"none")
+        batch(tenant, coding, PACK[coding](b" " * (11 * MIB)))
+    assert {key: value - before[key] for key, value in counted().items()} == {
+        key: 0 if key[1] == "overloaded" else 1 for key in before}
+    until(lambda: metrics.read(stack.admin("ingestion"))["tidegate_ingestion_unpacked_bytes"] == 0, 10,
+          "nothing decompressed is held")
 
 
 def resident(stack):
