@@ -80,6 +80,7 @@ class Generator:
         self.rng = random.Random(seed)
         self.seed = seed
         self.spread = spread
+        self.age = datetime.timedelta(0)  # the spread begins so long ago
         self.own_times = own_times
         self.made = 0
 
@@ -94,7 +95,7 @@ class Generator:
         if identity is not None:
             body[identity] = name if rng.random() < 0.5 else str(uuid.UUID(int=rng.getrandbits(128), version=4))
         if identity is None or not self.own_times or rng.random() < 0.8:
-            body[time] = rfc3339(now() - self.spread * rng.random(), 6)
+            body[time] = rfc3339(now() - self.age - self.spread * rng.random(), 6)
         return event_type, body
 
     @staticmethod

@@ -18,8 +18,8 @@ from lib.load import CUT, REFUSED, Connection
 from lib.topics import headers
 
 RETRIABLE = (REFUSED, CUT, 429, 502, 503, 504)
-SPREADS = ((0.80, datetime.timedelta(minutes=3)), (0.15, datetime.timedelta(hours=26)),
-           (0.05, datetime.timedelta(days=20)))
+# How late events are: the share, how long ago, spread over how many minutes.
+LATE = ((0.80, 0, 3), (0.12, 0, 26 * 60), (0.04, 24 * 60, 3), (0.02, 9 * 24 * 60, 3), (0.02, 20 * 24 * 60, 90))
 FICKLE = 0.35      # of the events that are given up after the first refusal
 INVALID = 0.03
 TWICE = 0.06       # of the events that are sent again though they were acknowledged
@@ -50,7 +50,7 @@ def _moment(text):
 class Client:
     """One thread with one connection for one tenant."""
 
-    def __init__(self, world, tenant, seed, ledger, lock, pause=0.02):
+    def __init__(self, world, tenant, seed, ledger, lock, pause=0.04):
         self.tenant = tenant.id
         self.rng = random.Random(f"client {seed}")
         self.generator = Generator(seed)
@@ -101,8 +101,9 @@ class Client:
             self.connection.close()
 
     def _event(self, keyed=False):
-        self.generator.spread = self.rng.choices([spread for _, spread in SPREADS],
-                                                 [weight for weight, _ in SPREADS])[0]
+        _, age, spread = self.rng.choices(LATE, [share for share, _, _ in LATE])[0]
+        self.generator.age = datetime.timedelta(minutes=age)
+        self.generator.spread = datetime.timedelta(minutes=spread)
         event_type, body = self.generator.next()
         identity, time_field = ROLES[event_type][:2]
         key = None

@@ -14,6 +14,7 @@ from lib.tenants import Tenant
 from lib.waiting import until
 
 TENANTS = 3
+CLIENTS = 2       # of each tenant, so that the gateway has single events to bundle
 RETRIED = 0.5     # of the events whose fate is unknown; the others may be stored or not
 RECOVERY = 90     # seconds for each step after the faults, on a loaded machine
 ROLLED_UP = 30
@@ -52,7 +53,8 @@ class _Round:
         self.observer = Observer(world.store, world.topics)
         lock = threading.Lock()
         self.clients = [Client(world, tenant, plan.seed * 10 + number, self.ledger, lock)
-                        for number, tenant in enumerate(self.tenants)]
+                        for number, tenant in enumerate(self.tenants * CLIENTS)]
+        self.marked = 0  # hours and days that were not rolled up when the judge looked for the last time
         self.garbage = Garbage(world, self.ids, plan.seed, self.ledger)
 
     def play(self):
@@ -98,6 +100,7 @@ class _Round:
         self.world.store.free_lease()
         with contextlib.suppress(AssertionError):  # being slow is no violation here
             until(lambda: self.observer.marked_hours(self.ids) == 0, ROLLED_UP, "hours are rolled up", every=0.1)
+        self.marked = self.observer.marked_hours(self.ids)
         return violations or check.check(self.ledger, self.observer.look(self.ids))
 
     def _summary(self, load, settling, judging):
@@ -109,4 +112,4 @@ class _Round:
         answers = " ".join(f"{status}:{count}" for status, count in sorted(statuses.items(), key=str))
         return (f"seed {self.plan.seed}: {sent} sent, {acknowledged} acknowledged, {len(self.ledger.letters)} garbage, "
                 f"{len(self.plan.faults)} faults, {self.plan.workers} worker(s), {load:.0f} s + {settling:.0f} s to "
-                f"settle + {judging:.0f} s to judge; answers {answers}")
+                f"settle + {judging:.0f} s to judge, {self.marked} marks left; answers {answers}")
