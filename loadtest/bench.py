@@ -1,15 +1,20 @@
 #!/usr/bin/env python3
 """Measures tidegate's bars, each beside the raw limit of the same machine in the same run.
 
-    make bench                          all of it, in less than six minutes
-    loadtest/bench.py --only single     one or more of: idle codec single batches drain visible
+    make bench                          all of it, on each storage engine that the server offers
+    loadtest/bench.py --only single     one or more parts, see below
+    loadtest/bench.py --engine plain    on that engine only
     loadtest/bench.py --soak 10         and memory's growth over ten minutes of load
     loadtest/bench.py --patience 30     wait before each round until other processes are quiet
+    make bench-peers                    --only peers: beside what people run today
 
-It starts a stack of its own (run directory build/bench-run, ports from 21080, release programs) and
-takes it down again. Rounds of ours and of the raw limit alternate; the median of three counts. A
-round during which other processes had more than 10 % of the processors is done again, at most
-twice; a figure that stays noisy is printed, but is no result.
+On each engine: drain, workers, late. On one of them (TimescaleDB if it is there): idle, codec, visible,
+single, batches, query, simulator; and peers, only when it is named.
+
+It starts a stack of its own for each engine (run directory build/bench-run, ports from 21080, release
+programs) and takes it down again. Rounds of ours and of the raw limit alternate; the median of
+three counts. A round during which other processes had more than 10 % of the processors is done
+again, at most twice; a figure that stays noisy is printed, but is no result.
 
 Exit code: 0 all bars met, 1 one missed, 2 it could not be measured, 3 too noisy to say.
 """
@@ -23,18 +28,24 @@ import sys
 import time
 from pathlib import Path
 
-from bench import codec, drain, memory, post, visible
+from bench import codec, drain, late, memory, peers, post, query, simulator, visible, workers
 from bench.result import NOISE_MAX
-from bench.stack import TOP, BenchError, Stack
+from bench.stack import TOP, BenchError, Stack, engines
 
-PARTS = ("idle", "codec", "single", "batches", "drain", "visible")
+PARTS_ONCE = ("idle", "codec", "visible", "single", "simulator", "batches", "query")
+PARTS_EACH = ("drain", "workers", "late")
+PARTS = PARTS_ONCE + PARTS_EACH
+PEERS = "peers"
 
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, metavar="PART")
+    parser.add_argument("--only", nargs="+", choices=(*PARTS, PEERS), default=PARTS, metavar="PART")
+    parser.add_argument("--engine", choices=("plain", "timescale"), help="only this one")
+    parser.add_argument("--query-rows", type=int, default=5_000_000, metavar="N", help="events to read from")
     parser.add_argument("--soak", type=float, default=0, metavar="MINUTES")
     parser.add_argument("--patience", type=float, default=0, metavar="SECONDS")
+    parser.add_argument("--quick", action="store_true", help="one round of a tenth: no result, but all is run")
     parser.add_argument("--run", default=TOP / "build/bench-run", help="run directory (build/bench-run)")
     parser.add_argument("--base", type=int, default=int(os.environ.get("TIDEGATE_BENCH_PORT_BASE", 21080)))
     parser.add_argument("--bin", default=TOP / "build/release/bin", help="programs (build/release/bin)")
@@ -42,40 +53,92 @@ def arguments():
     return parser.parse_args()
 
 
-def measure(stack, wanted, soak):
-    """The order matters: idle before any load; the worker is away for batches and drain."""
+FAILED = []  # what could not be measured, in words
+
+
+def attempt(stack, part):
+    """The results of one part; if it fails, the others go on without its load."""
+    try:
+        yield from part
+    except BenchError as error:
+        FAILED.append(str(error))
+        print(f"bench: {error}", file=sys.stderr, flush=True)
+        running = stack.runs("worker")
+        stack.stop("worker")
+        stack.forget_backlog()
+        drain.empty(stack)
+        if running:
+            stack.start("worker")
+
+
+def with_worker(stack, wanted, soak):
+    """The order matters: idle before any load."""
     if "idle" in wanted:
-        yield memory.idle(stack)
+        yield from attempt(stack, memory.idle(stack))
     stack.lift_limits()
     if "codec" in wanted:
-        yield codec.measure(stack)
+        yield from attempt(stack, codec.measure(stack))
     if "visible" in wanted:
-        yield from visible.measure(stack)
+        yield from attempt(stack, visible.measure(stack))
     if "single" in wanted:
-        yield from post.single(stack)
-        stack.settle()
+        yield from attempt(stack, post.single(stack))
     if soak > 0:
-        yield memory.soak(stack, soak)
-        stack.settle()
-    stack.stop("worker")
+        yield from attempt(stack, memory.soak(stack, soak))
+    if "simulator" in wanted:
+        yield from attempt(stack, simulator.measure(stack))
+
+
+def without_worker(stack, wanted, rows):
+    """Nothing reads what is sent here; at the end nobody remembers it."""
     if "batches" in wanted:
-        yield post.batches(stack)
-        stack.forget_backlog()
+        yield from attempt(stack, post.batches(stack))
+    if PEERS in wanted:
+        yield from attempt(stack, peers.measure(stack))
+    stack.forget_backlog()
+    if "query" in wanted:
+        yield from attempt(stack, query.measure(stack, rows))
+
+
+def on_each(stack, wanted):
     if "drain" in wanted:
-        yield from drain.measure(stack)
+        yield from attempt(stack, drain.measure(stack))
+    if "workers" in wanted:
+        yield from attempt(stack, workers.measure(stack))
+    if "late" in wanted:
+        yield from attempt(stack, late.measure(stack))
+
+
+def measure(options):
+    """One stack for each engine; what depends on none is measured on the last."""
+    offered = engines()
+    if options.engine not in (None, *offered):
+        raise BenchError(f"the PostgreSQL here does not offer the engine '{options.engine}'")
+    wanted = [options.engine] if options.engine else offered
+    for engine in wanted:
+        last = engine == wanted[-1]
+        if not last and not set(PARTS_EACH) & set(options.only):
+            continue
+        with Stack(options.run, options.base, options.bin, engine, options.patience, options.quick) as stack:
+            if last:
+                yield from with_worker(stack, options.only, options.soak)
+                stack.settle()
+            stack.stop("worker")
+            if last:
+                yield from without_worker(stack, options.only, options.query_rows)
+            yield from on_each(stack, options.only)
 
 
 def show(result):
-    sign = "≤" if result.at_most else "≥"
-    verdict = "noisy" if result.noisy else "met" if result.met else "MISSED"
-    digits = 0 if result.ours >= 100 else 1
+    bar = "no bar" if result.bar is None else f"{'≤' if result.at_most else '≥'} {result.bar:g}"
+    verdict = "noisy" if result.noisy else "MISSED" if not result.met else "" if result.bar is None else "met"
+    digits = 0 if result.ours >= 100 or result.ours == int(result.ours) else 1 if result.ours >= 10 else 2
     print(
-        f"{result.name:<33} {result.ours:>8,.{digits}f} {result.unit:<9} {sign} {result.bar:<5g} {verdict:<7} "
+        f"{result.title:<44} {result.ours:>8,.{digits}f} {result.unit:<9} {bar:<8} {verdict:<7} "
         f"{result.others:>5.0%}  {result.raw}",
         flush=True,
     )
     if result.detail:
-        print(f"{'':<33} {result.detail}", flush=True)
+        print(f"{'':<44} {result.detail}", flush=True)
 
 
 def write(path, results, seconds):
@@ -97,15 +160,17 @@ def write(path, results, seconds):
 
 
 def verdict(results):
-    noisy = [result.name for result in results if result.noisy]
-    missed = [result.name for result in results if not result.met and not result.noisy]
+    noisy = [result.title for result in results if result.noisy]
+    missed = [result.title for result in results if not result.met and not result.noisy]
     if noisy:
         print(f"\nNot a result: other processes were busy during {'; '.join(noisy)}. Repeat on a quiet machine.")
     if missed:
         print(f"\nMissed: {'; '.join(missed)}.")
-    if not noisy and not missed:
+    if FAILED:
+        print(f"\nNot measured: {'; '.join(FAILED)}.")
+    if not noisy and not missed and not FAILED:
         print("\nAll bars met.")
-    return 1 if missed else 3 if noisy else 0
+    return 2 if FAILED else 1 if missed else 3 if noisy else 0
 
 
 def main():
@@ -113,17 +178,15 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     start = time.monotonic()
     results = []
-    print(f"{'':<33} {'ours':>8} {'':<9} {'bar':<7} {'':<7} others  raw limit in the same run")
+    print(f"{'':<44} {'ours':>8} {'':<9} {'bar':<8} {'':<7} others  raw limit in the same run", flush=True)
     try:
-        with Stack(options.run, options.base, options.bin, options.patience) as stack:
-            for result in measure(stack, options.only, options.soak):
-                results.append(result)
-                show(result)
+        for result in measure(options):
+            results.append(result)
+            show(result)
+            write(options.json, results, time.monotonic() - start)
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2
-    finally:
-        write(options.json, results, time.monotonic() - start)
     print(f"\n{time.monotonic() - start:.0f} s; all figures are in {os.path.relpath(options.json)}")
     return verdict(results)
 

@@ -3,7 +3,7 @@
 import re
 import subprocess
 
-from bench.result import Result, middle, rounds
+from bench.result import Result, middle, rounds, say
 from bench.stack import TOP
 
 LINE = re.compile(r"^  (.+?)\s+median\s+([0-9.]+) ns", re.MULTILINE)
@@ -23,9 +23,10 @@ def measure(stack):
         long_order = done.stdout.rpartition("order of ")[2]
         return {NAMES[name]: float(ns) for name, ns in LINE.findall(long_order) if name in NAMES}
 
+    say("JSON to Avro")
     had, others = rounds(stack, once)
     event = middle(had, "event")
-    return Result(
+    yield Result(
         name="JSON → Avro, one order",
         unit="ns",
         ours=middle(had, "avro"),

@@ -1,25 +1,46 @@
 """The worker draining a filled partition, beside the raw deduplicating insert of the same rows.
 
-One partition, 60 series. What the worker does beside the insert depends on how many minutes of
-series a batch touches, so there are two: live traffic, where a batch of 2,000 rows lies within a
-minute or two, and the backlog of a quiet topic, where it spans so many minutes that it has 1,000
-aggregate keys.
+What the worker does beside the insert depends on how many aggregate keys (minutes of series) a batch
+touches, so each line says its keys per row, and there are five kinds of traffic: live, where a batch of
+60 series lies within a minute or two; the backlog of a quiet topic, where it spans so many minutes that
+every other row has a key of its own; 6,000 series that are as unequal as real ones (Zipf's law,
+exponent 0.83); and the worst case, 6,000 equal ones over minutes.
 
 The rate is that between the first and the last batch, by their processed_at, so that neither the
 worker's start nor its joining the group counts.
 """
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench.procs import cpu_seconds
-from bench.result import Result, middle, rounds
+from bench.result import Result, middle, rounds, say
 from bench.stack import BenchError
 
 ROWS = 100_000
-STEP_MS = 648  # 60 series, 2,000 rows in 21.6 minutes: 0.51 keys per row
-STEP_LIVE_MS = 20  # 2,000 rows in 40 seconds: 0.05
 FILL = 300  # s that a drain may take
+TOPIC = "events.order"
+
+
+@dataclass(frozen=True)
+class Traffic:
+    name: str
+    step_ms: int  # between two events
+    batch: int  # rows per transaction
+    bar: int  # % of the raw insert
+    series: int = 60
+    skew: int = 1  # see raw_produce
+
+
+TRAFFIC = (
+    Traffic("60 series, live", 20, 2000, 68),
+    Traffic("60 series, backlog", 648, 2000, 68),
+    Traffic("60 series, backlog", 648, 5000, 75),
+    Traffic("6,000 series", 20, 2000, 68, 6000, 6),
+    Traffic("6,000 series", 20, 5000, 75, 6000, 6),
+    Traffic("6,000 series, worst", 60, 2000, 50, 6000),
+)
 
 FIGURES = """
 WITH batches AS (
@@ -31,32 +52,64 @@ SELECT sum(rows), count(*), sum(keys) / sum(rows),
        / extract(epoch FROM max(processed_at) - min(processed_at))
 FROM batches;
 """
-EMPTY = "TRUNCATE data.events, data.metric_minute, data.touched_hours, data.touched_days;"
+EMPTY = """
+TRUNCATE data.events, data.metric_minute, data.touched_hours, data.touched_days, data.unbinned_hours,
+         data.late_bins, data.metric_hour_bins, data.metric_hour_kind_bins;
+TRUNCATE data.metric_hour;
+TRUNCATE data.metric_day;
+CHECKPOINT;
+"""
+EMPTY_TIMESCALE = "TRUNCATE data.refreshes;"
 SCHEMA_ID = "SELECT max(schema_id) FROM control.subject_versions WHERE subject = 'order-value';"
-BACKENDS = "SELECT DISTINCT backend_pid FROM data.consumer_offsets WHERE topic = 'events.order' AND partition = 0;"
+BACKENDS = f"SELECT DISTINCT backend_pid FROM data.consumer_offsets WHERE topic = '{TOPIC}' AND partition = 0;"
 
 
-def _fill(stack, schema_id, step_ms):
+def fill(stack, partition, rows, step_ms, *words):
+    """Puts orders, `step_ms` apart and ending now, into one partition of their topic."""
     stack.tool(
         "raw_produce",
         f"--kafka.brokers={stack.env['TIDEGATE_KAFKA']}",
-        "--raw.topic=events.order",
-        "--raw.partition=0",
-        f"--raw.schema_id={schema_id}",
-        f"--raw.count={ROWS}",
+        f"--raw.topic={TOPIC}",
+        f"--raw.partition={partition}",
+        f"--raw.schema_id={stack.sql(SCHEMA_ID)[0][0]}",
+        f"--raw.count={rows}",
         f"--raw.step={step_ms}ms",
-        f"--raw.start_ago={ROWS * step_ms}ms",
+        f"--raw.start_ago={rows * step_ms}ms",
+        *words,
     )
 
 
-def _drain(stack):
-    """Starts the worker and waits for the last row; its rate and CPU."""
-    stack.start("worker")
+def empty(stack):
+    """Forgets all events and what was made of them, with the worker stopped."""
+    stack.sql(EMPTY, "postgres")
+    if stack.engine == "timescale":
+        stack.sql(EMPTY_TIMESCALE, "postgres")
+
+
+def wait_for_rows(stack, rows):
     deadline = time.monotonic() + FILL
-    while int(stack.sql("SELECT count(*) FROM data.events;")[0][0]) < ROWS:
+    while int(stack.sql("SELECT count(*) FROM data.events;")[0][0]) < rows:
         if time.monotonic() > deadline:
             raise BenchError("the worker does not drain the topic")
-        time.sleep(0.5)
+        time.sleep(0.3)
+
+
+def raw_insert(stack):
+    """The rows of data.events once more, in the batches in which they are there."""
+    stack.sql((Path(__file__).parent / "drain.sql").read_text(encoding="utf-8"))
+    stack.sql("CHECKPOINT;", "postgres")
+    had = stack.tool("raw_insert", TIDEGATE_RAW_INSERT_PG_DSN=stack.env["TIDEGATE_DSN"])
+    return {
+        "raw_rate": had["rows"] / had["seconds"],
+        "raw_us": had["cpu_seconds"] / had["rows"] * 1e6,
+        "raw_backend_us": had["backend_seconds"] / had["rows"] * 1e6,
+    }
+
+
+def _drain(stack, batch):
+    """Starts the worker and waits for the last row; its rate and CPU."""
+    stack.start("worker", TIDEGATE_WORKER_BATCH_MAX_ROWS=str(batch))
+    wait_for_rows(stack, stack.size(ROWS))
     spent = cpu_seconds(stack.pid("worker"))
     backend = sum(cpu_seconds(int(row[0])) for row in stack.sql(BACKENDS))
     rows, batches, keys, rate = (float(figure) for figure in stack.sql(FIGURES)[0])
@@ -70,40 +123,30 @@ def _drain(stack):
     }
 
 
-def _insert(stack):
-    stack.sql((Path(__file__).parent / "drain.sql").read_text(encoding="utf-8"))
-    stack.sql("CHECKPOINT;", superuser=True)
-    had = stack.tool("raw_insert", TIDEGATE_RAW_INSERT_PG_DSN=stack.env["TIDEGATE_DSN"])
-    return {
-        "raw_rate": had["rows"] / had["seconds"],
-        "raw_us": had["cpu_seconds"] / had["rows"] * 1e6,
-        "raw_backend_us": had["backend_seconds"] / had["rows"] * 1e6,
-    }
-
-
-def _compare(stack, step_ms):
-    stack.sql(EMPTY)
-    _fill(stack, stack.sql(SCHEMA_ID)[0][0], step_ms)
-    stack.sql("CHECKPOINT;", superuser=True)
-    had = _drain(stack) | _insert(stack)
+def compare(stack, traffic):
+    """One round: the worker, then the raw insert of the very same batches."""
+    empty(stack)
+    fill(stack, 0, stack.size(ROWS), traffic.step_ms, f"--raw.series={traffic.series}", f"--raw.skew={traffic.skew}")
+    stack.sql("CHECKPOINT;", "postgres")
+    had = _drain(stack, traffic.batch) | raw_insert(stack)
     ours, raw = (had[f"{who}_us"] + had[f"{who}_backend_us"] for who in ("worker", "raw"))
     return had | {"ratio": 100 * had["worker_rate"] / had["raw_rate"], "cpu_ratio": 100 * raw / ours}
 
 
-def _result(stack, name, step_ms):
-    had, others = rounds(stack, lambda: _compare(stack, step_ms))
+def _result(stack, traffic):
+    had, others = rounds(stack, lambda: compare(stack, traffic))
     value = {figure: middle(had, figure) for figure in had[0]}
     return Result(
-        name=f"worker drain, {name}",
+        name=f"drain, {traffic.name}, {traffic.batch // 1000},000",
+        engine=stack.engine,
         unit="% of raw",
         ours=value["ratio"],
-        bar=70,
+        bar=traffic.bar,
         at_most=False,
-        raw=f"raw deduplicating insert {value['raw_rate']:,.0f} rows/s",
-        detail=f"{value['worker_rate']:,.0f} rows/s, {value['keys_per_row']:.2f} aggregate keys per row, "
-        f"{value['batch']:.0f} rows per batch; CPU per row: worker {value['worker_us']:.1f} + backend "
-        f"{value['worker_backend_us']:.1f} µs, raw {value['raw_us']:.1f} + {value['raw_backend_us']:.1f} µs "
-        f"({value['cpu_ratio']:.0f} %)",
+        raw=f"{value['keys_per_row']:.2f} keys/row; raw deduplicating insert {value['raw_rate']:,.0f} rows/s",
+        detail=f"{value['worker_rate']:,.0f} rows/s, {value['batch']:.0f} rows per batch; CPU per row: worker "
+        f"{value['worker_us']:.1f} + backend {value['worker_backend_us']:.1f} µs, raw {value['raw_us']:.1f} + "
+        f"{value['raw_backend_us']:.1f} µs ({value['cpu_ratio']:.0f} %)",
         others=others,
         figures=value,
     )
@@ -111,5 +154,6 @@ def _result(stack, name, step_ms):
 
 def measure(stack):
     """Called with the worker stopped and no backlog; leaves it so."""
-    yield _result(stack, "live traffic", STEP_LIVE_MS)
-    yield _result(stack, "wide backlog", STEP_MS)
+    for traffic in TRAFFIC:
+        say(f"{stack.engine}: drain, {traffic.name}, batches of {traffic.batch}")
+        yield _result(stack, traffic)

@@ -14,7 +14,7 @@ GROWTH_MIB = 2
 def idle(stack):
     time.sleep(2)
     had = {name: rss_mib(stack.pid(name)) for name in SERVICES}
-    return Result(
+    yield Result(
         name="idle, the largest service",
         unit="MiB",
         ours=max(had.values()),
@@ -54,7 +54,7 @@ def soak(stack, minutes):
             had.append(rss_mib(stack.pid(name)))
     growth = {name: _growth(had) for name, had in samples.items()}
     each = ", ".join(f"{name} {had[-1]:.1f} ({growth[name]:+.1f})" for name, had in samples.items())
-    return Result(
+    yield Result(
         name=f"growth over {minutes:g} min of load",
         unit="MiB",
         ours=max(growth.values()),

@@ -6,10 +6,8 @@ and over 128: with few of them each event finds its process asleep, and what is 
 kernel's work of waking it.
 """
 
-import time
-
 from bench.procs import cpu_seconds
-from bench.result import Result, middle, rounds
+from bench.result import Result, middle, rounds, say
 from bench.stack import BenchError, finish
 
 CONNECTIONS = 32
@@ -30,13 +28,11 @@ def _load(stack, *words):
     return had, spent
 
 
-def _hello(stack):
+def hello(stack):
     """http_hello under the same load: h2o's own limit."""
     port = stack.base + PORT_HELLO
     server = stack.tool_start("http_hello", str(port))
-    time.sleep(0.2)
-    if server.poll() is not None:
-        raise BenchError(f"http_hello: {server.stderr.read().strip()}")
+    stack.wait_for_port(port, server)
     start = cpu_seconds(server.pid)
     had = finish(stack.load(f"--load.connections={CONNECTIONS}", "--load.seconds=2s", target=f"127.0.0.1:{port}"))
     spent = cpu_seconds(server.pid) - start
@@ -68,29 +64,28 @@ def _describe(value):
 def single(stack):
     def once():
         few, many = _singles(stack, CONNECTIONS), _singles(stack, CONNECTIONS_MANY)
-        return _hello(stack) | {f"few_{name}": figure for name, figure in few.items()} | {
-            f"many_{name}": figure for name, figure in many.items()
-        }
+        return (
+            hello(stack)
+            | {f"few_{name}": figure for name, figure in few.items()}
+            | {f"many_{name}": figure for name, figure in many.items()}
+        )
 
+    say("single POST")
     _load(stack, f"--load.connections={CONNECTIONS}", "--load.seconds=1s")  # warm
     had, others = rounds(stack, once)
     value = {name: middle(had, name) for name in had[0]}
-    results = []
     for prefix, connections in (("few_", CONNECTIONS), ("many_", CONNECTIONS_MANY)):
         part = {name.removeprefix(prefix): figure for name, figure in value.items() if name.startswith(prefix)}
-        results.append(
-            Result(
-                name=f"single POST, {connections} connections",
-                unit="µs CPU",
-                ours=part["both_us"],
-                bar=40,
-                raw=f"h2o hello world {value['hello_us']:.1f} µs, {value['hello_rps']:,.0f}/s",
-                detail=_describe(part),
-                others=others,
-                figures=part,
-            )
+        yield Result(
+            name=f"single POST, {connections} connections",
+            unit="µs CPU",
+            ours=part["both_us"],
+            bar=40,
+            raw=f"h2o hello world {value['hello_us']:.1f} µs, {value['hello_rps']:,.0f}/s",
+            detail=_describe(part),
+            others=others,
+            figures=part,
         )
-    return results
 
 
 def batches(stack):
@@ -122,10 +117,11 @@ def batches(stack):
             "raw_per_second": limit["events"] / limit["seconds"],
         }
 
+    say("batches")
     raw()  # makes the topic
     had, others = rounds(stack, once)
     value = {name: middle(had, name) for name in had[0]}
-    return Result(
+    yield Result(
         name=f"batches of {BATCH:,}",
         unit="% of raw",
         ours=value["ratio"],

@@ -98,4 +98,3 @@ class Others:
         spent = total - self._start[1]
         foreign = (busy - self._start[0]) - (ours - self._start[2])
         self.share = max(0.0, foreign / spent) if spent > 0 else 0.0
-

@@ -5,6 +5,7 @@ own, and always taken down again.
 import json
 import os
 import shlex
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -13,26 +14,44 @@ TOP = Path(__file__).resolve().parents[2]
 SERVICES = ("gateway", "ingestion", "worker", "query", "registry")
 STORES = ("postgres", "kafka", "redis")
 TENANT = "demo"
+LOGINS = {"owner": "tidegate", "postgres": "postgres", "query": "tidegate_query"}
+SECRETS = {"owner": "tidegate", "postgres": "postgres", "query": "query"}
 
 
 class BenchError(Exception):
     """What kept a measurement from being made, in words for the user."""
 
 
+def postgres_bin():
+    """Where the newest PostgreSQL's programs are."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
+    if not found:
+        raise BenchError("no PostgreSQL server is installed")
+    return found[-1].parent
+
+
+def engines():
+    """The storage engines that the server offers: plain PostgreSQL always, TimescaleDB if it is installed."""
+    library = postgres_bin().parent / "lib"
+    has = any((library / part / "timescaledb.so").exists() for part in ("", "postgresql"))
+    return ["plain", "timescale"] if has else ["plain"]
+
+
 class Stack:
-    def __init__(self, run, base, binaries, patience=0):
+    def __init__(self, run, base, binaries, engine, patience=0, quick=False):
         self.run = Path(run).resolve()
         self.bin = Path(binaries).resolve()
         self.base = base
+        self.engine = engine
         self.patience = patience  # s that a round may wait for other processes to be quiet
-        self._environ = {
-            name: value for name, value in os.environ.items() if not name.startswith("TIDEGATE_")
-        }
+        self.quick = quick  # one round of a tenth: shows that all works, measures nothing
+        self._environ = {name: value for name, value in os.environ.items() if not name.startswith("TIDEGATE_")}
         self._environ |= {
             "TIDEGATE_RUN": str(self.run),
             "TIDEGATE_PORT_BASE": str(base),
             "TIDEGATE_BIN": str(self.bin),
             "TIDEGATE_DEMO": "0",
+            "TIDEGATE_ENGINE": engine,
         }
         self.env = {}
         self._tools = []
@@ -72,6 +91,9 @@ class Stack:
             self._stack("clean" if failure is None else "down")
         except BenchError as error:
             print(f"bench: {error}")
+
+    def size(self, count):
+        return count // 10 if self.quick else count
 
     # --- processes ---
 
@@ -127,6 +149,20 @@ class Stack:
         self._tools.append(tool)
         return tool
 
+    def wait_for_port(self, port, process, seconds=20):
+        """Until `process`, which was just started, listens there."""
+        deadline = time.monotonic() + seconds
+        while True:
+            if process.poll() is not None:
+                raise BenchError(f"{Path(process.args[0]).name}: {(process.stderr.read() or '').strip()}")
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                return
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise BenchError(f"nothing listens on port {port} after {seconds} s") from None
+            time.sleep(0.02)
+
     def load(self, *words, target=None):
         """http_load, started; finish() gives its figures."""
         return self.tool_start(
@@ -138,35 +174,58 @@ class Stack:
 
     # --- stores ---
 
-    def sql(self, text, superuser=False):
-        """Runs SQL as the owner of the database; returns the last result, one list per row."""
+    def psql(self, login, **more):
+        """psql with the rights of owner, postgres (superuser) or query, reading standard input."""
         dsn = dict(pair.split("=", 1) for pair in shlex.split(self.env["TIDEGATE_DSN"]))
-        secret = (self.run / "secrets" / ("postgres" if superuser else "tidegate")).read_text()
-        done = subprocess.run(
+        process = subprocess.Popen(
             ["psql", "-X", "-q", "-At", "-F", "\t", "-v", "ON_ERROR_STOP=1", "-f", "-"],
-            input=text,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
             env=self._environ
             | {
                 "PGHOST": dsn["host"],
                 "PGPORT": dsn["port"],
                 "PGDATABASE": dsn["dbname"],
-                "PGUSER": "postgres" if superuser else dsn["user"],
-                "PGPASSWORD": secret.strip(),
-            },
-            capture_output=True,
-            text=True,
-            check=False,
+                "PGUSER": LOGINS[login],
+                "PGPASSWORD": (self.run / "secrets" / SECRETS[login]).read_text().strip(),
+            }
+            | more,
         )
-        if done.returncode != 0:
-            raise BenchError(f"psql: {done.stderr.strip()}")
-        return [line.split("\t") for line in done.stdout.splitlines()]
+        self._tools.append(process)
+        return process
+
+    def lines(self, text, login="owner"):
+        """Runs SQL; all lines that it printed."""
+        process = self.psql(login)
+        out, err = process.communicate(text)
+        if process.returncode != 0:
+            raise BenchError(f"psql: {err.strip()}")
+        return out.splitlines()
+
+    def sql(self, text, login="owner"):
+        """Runs SQL; its results, one list per row."""
+        return [line.split("\t") for line in self.lines(text, login)]
+
+    def parallel_sql(self, texts):
+        """Runs each text in a connection of its own, side by side."""
+        running = []
+        for text in texts:
+            process = self.psql("owner")
+            running.append(process)
+            process.stdin.write(text)
+            process.stdin.close()
+            process.stdin = None
+        for process in running:
+            _, err = process.communicate()
+            if process.returncode != 0:
+                raise BenchError(f"psql: {err.strip()}")
 
     def _offsets(self):
         """[topic, partition, "first", first, "next", next] of each partition that the worker reads."""
         lines = self.tidegate("topics", "offsets").splitlines()
-        return [
-            line.split() for line in lines if line.startswith("events.") and not line.startswith("events.dlq")
-        ]
+        return [line.split() for line in lines if line.startswith("events.") and not line.startswith("events.dlq")]
 
     def backlog(self):
         """Records in Kafka that the worker has not stored yet."""

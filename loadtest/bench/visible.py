@@ -13,7 +13,7 @@ import time
 import uuid
 
 from bench.procs import Others
-from bench.result import Result
+from bench.result import Result, say
 from bench.stack import BenchError, finish
 
 RATE = 1000
@@ -83,6 +83,7 @@ def _read(stack, fresh, seconds):
 
 
 def measure(stack, seconds=20):
+    say("202 to visible")
     with Others(stack.pids) as others:
         load = stack.load("--load.type=stream", f"--load.rate={RATE}", f"--load.seconds={2 * seconds + 4}s")
         time.sleep(2)

@@ -1,0 +1,128 @@
+"""Two workers that store the same series at the same time, beside one.
+
+Two of a worker's threads, each with a consumer and a connection of its own: for the store they are two
+workers. Two partitions are filled with orders of the same 60 series over the same hours, so that both
+write the same aggregate keys, which only moved partitions make them do in earnest. Counted is the time in which
+both (or the one) are at work, from samples of their offsets; and PostgreSQL's own count of deadlocks.
+"""
+
+import time
+
+from bench.drain import TOPIC, Traffic, empty, fill, raw_insert, wait_for_rows
+from bench.result import Result, middle, rounds, say
+from bench.stack import BenchError
+
+ROWS = 120_000  # in each partition
+ROWS_LEAST = 40_000  # below that they hardly meet
+PARTITIONS = (0, 3)  # the assignor gives 0 to 2 to one consumer, 3 to 5 to the other
+TRAFFIC = Traffic("60 series, backlog", 648, 2000, 150)
+PERIOD = 0.05  # s between two samples
+
+SAMPLE = f"""
+SELECT extract(epoch FROM clock_timestamp()), a.next_offset, b.next_offset,
+       a.backend_pid IS DISTINCT FROM b.backend_pid
+FROM data.consumer_offsets a, data.consumer_offsets b
+WHERE a.topic = '{TOPIC}' AND b.topic = '{TOPIC}'
+  AND a.partition = {PARTITIONS[0]} AND b.partition = {PARTITIONS[1]}
+\\watch {PERIOD}
+"""
+DEADLOCKS = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database();"
+
+
+class _Sampler:
+    """Offsets of both partitions while the block runs: [(time, first, second, two owners)]."""
+
+    def __init__(self, stack):
+        self._psql = stack.psql("owner")
+        self.samples = []
+
+    def __enter__(self):
+        self._psql.stdin.write(SAMPLE)
+        self._psql.stdin.close()
+        self._psql.stdin = None
+        return self
+
+    def __exit__(self, *_):
+        self._psql.terminate()
+        out, _ = self._psql.communicate()
+        rows = [line.split("\t") for line in out.splitlines() if line.count("\t") == 3]
+        self.samples = [
+            (float(at), int(first or 0), int(second or 0), apart == "t") for at, first, second, apart in rows
+        ]
+
+
+def _rate(samples, count):
+    """Rows per second of the first `count` partitions, while each of them is being stored."""
+    last = [row[1 : 1 + count] for row in samples][-1]
+    busy = []
+    for at, *offsets, apart in samples:
+        offsets = tuple(offsets[:count])
+        if count == 2 and not apart:
+            continue
+        if not busy:
+            busy.append((at, offsets))  # nothing is known of what was before
+        elif all(now > then for now, then in zip(offsets, busy[0][1], strict=True)) and all(
+            now < end for now, end in zip(offsets, last, strict=True)
+        ):
+            busy.append((at, offsets))
+    if len(busy) < 4:
+        raise BenchError("the workers were not at work together for long enough")
+    (start, first), (end, second) = busy[1], busy[-1]
+    return (sum(second) - sum(first)) / (end - start)
+
+
+def _drain(stack, count):
+    rows = max(stack.size(ROWS), ROWS_LEAST)
+    empty(stack)
+    for partition in PARTITIONS[:count]:
+        fill(stack, partition, rows, TRAFFIC.step_ms)
+    stack.sql("CHECKPOINT;", "postgres")
+    with _Sampler(stack) as sampler:
+        stack.start("worker", TIDEGATE_WORKER_BATCH_MAX_ROWS=str(TRAFFIC.batch))
+        wait_for_rows(stack, rows * count)
+        time.sleep(2 * PERIOD)
+    stack.stop("worker")
+    return _rate(sampler.samples, count)
+
+
+def _round(stack):
+    one = _drain(stack, 1)
+    raw = raw_insert(stack)["raw_rate"]
+    two = _drain(stack, 2)
+    return {"one": one, "two": two, "raw": raw, "ratio": two / one}
+
+
+def _deadlocks(stack):
+    time.sleep(1.5)  # backends report what they counted once a second
+    return int(stack.sql(DEADLOCKS)[0][0])
+
+
+def measure(stack):
+    """Called with the worker stopped and no backlog; leaves it so."""
+    say(f"{stack.engine}: two workers")
+    before = _deadlocks(stack)
+    had, others = rounds(stack, lambda: _round(stack))
+    value = {figure: middle(had, figure) for figure in had[0]}
+    value["deadlocks"] = _deadlocks(stack) - before
+    detail = f"two {value['two']:,.0f} rows/s, one {value['one']:,.0f} rows/s, same series and hours"
+    yield Result(
+        name="two workers, overlapping keys",
+        engine=stack.engine,
+        unit="× one",
+        ours=value["ratio"],
+        bar=1.5,
+        at_most=False,
+        raw=f"raw deduplicating insert, one connection {value['raw']:,.0f} rows/s",
+        detail=detail,
+        others=others,
+        figures=value,
+    )
+    yield Result(
+        name="two workers, deadlocks",
+        engine=stack.engine,
+        unit="",
+        ours=value["deadlocks"],
+        bar=0,
+        raw="by pg_stat_database",
+        figures=value,
+    )
