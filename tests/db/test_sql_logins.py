@@ -360,3 +360,22 @@ def test_the_newest_kpis_do_not_read_the_whole_history(filled, login, hour):
     cursor.execute("EXPLAIN SELECT * FROM kpi_minute_view ORDER BY bucket DESC LIMIT 10")
     plan = "\n".join(row[0] for row in cursor.fetchall())
     assert "Merge Append" in plan and "HashAggregate" not in plan, plan
+
+
+@pytest.mark.parametrize("view, column", [("newest_minutes", "entity"), ("marked_hours", "hour"),
+                                          ("signals", "user_id"), ("anomalies", "user_id"), ("alerts", "name")])
+def test_the_services_own_views_are_barriers_as_well(filled, view, column):
+    """Each visible row is handed to a leaky function once, and nobody else's."""
+    assert filled.query("tidegate_query", f"SELECT * FROM api.{view}") == []
+    connection = filled.connect("tidegate_query")
+    cursor = connection.cursor()
+    cursor.execute("CREATE FUNCTION pg_temp.leak(text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE COST 0.0001"
+                   " AS $$ BEGIN RAISE NOTICE 'seen %', $1; RETURN true; END $$")
+    cursor.execute("SET LOCAL tidegate.tenant = 'a'")
+    for method in ("indexscan", "indexonlyscan", "bitmapscan"):
+        cursor.execute(f"SET LOCAL enable_{method} = off")
+    connection.notices.clear()
+    cursor.execute(f"SELECT {column}::text FROM api.{view} WHERE pg_temp.leak({column}::text)")
+    visible = [row[0] for row in cursor.fetchall()]
+    told = [notice.strip().removeprefix("NOTICE:  seen ") for notice in connection.notices if "seen" in notice]
+    assert visible and sorted(told) == sorted(visible)
