@@ -9,7 +9,7 @@ PYTHON := /usr/bin/python3
 export TIDEGATE_RUN ?= $(CURDIR)/run
 
 .PHONY: help deps build up down restart reset clean status health logs smoke load demo db-stats \
-        kafka-topics test test-unit test-asan test-tsan test-fuzz test-e2e lint bench soak
+        kafka-topics test test-unit test-asan test-tsan test-fuzz test-e2e lint bench bench-peers soak
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -96,3 +96,6 @@ lint: ## formatting, clang-tidy, shellcheck
 
 bench: build ## measure the bars
 	@$(PYTHON) loadtest/bench.py
+
+bench-peers: build ## measure beside what people run today (FastAPI, nginx, asyncpg)
+	@$(PYTHON) loadtest/bench.py --only peers --json build/bench-peers.json

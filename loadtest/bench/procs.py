@@ -38,7 +38,7 @@ def rss_mib(pid):
     raise RuntimeError(f"process {pid} has no memory")
 
 
-def _family(roots):
+def family(roots):
     """The processes `roots` and all that descend from them."""
     parents = {}
     for name in os.listdir("/proc"):
@@ -59,7 +59,7 @@ def _family(roots):
 def _ours(roots):
     """CPU time of our processes, with their ended children and those of this program."""
     total = 0.0
-    for pid in _family(set(roots) | {os.getpid()}):
+    for pid in family(set(roots) | {os.getpid()}):
         try:
             fields = _stat_fields(pid)
         except (FileNotFoundError, ProcessLookupError):

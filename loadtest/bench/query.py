@@ -53,7 +53,7 @@ FROM o FULL JOIN s USING (bucket) ORDER BY bucket DESC, currency LIMIT {limit};
 """
 
 
-def _fill(stack, rows):
+def fill(stack, rows):
     """Orders and sessions side by side, half of the rows each."""
     say(f"query: {rows:,} events")
     start = time.monotonic()
@@ -138,7 +138,7 @@ def _cached(stack, name, path, bar):
 
 def measure(stack, rows):
     """Called with the worker stopped; forgets all events before and after."""
-    seconds = _fill(stack, rows)
+    seconds = fill(stack, rows)
     say(f"query: {rows:,} events in {seconds:.0f} s; questions")
     yield _uncached(stack, "minute", 2, 25, 20)
     yield _uncached(stack, "minute", 24, 60, 8)

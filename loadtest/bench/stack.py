@@ -137,8 +137,9 @@ class Stack:
         return finish(self.tool_start(name, *words, **environ))
 
     def tool_start(self, name, *words, **environ):
+        """Starts one of the benchmark's programs, or any other by its whole path."""
         tool = subprocess.Popen(
-            [str(self.bin / name), *words],
+            [str(self.bin / name), *map(str, words)],
             env=self._environ | environ,
             cwd=TOP,
             stdin=subprocess.DEVNULL,
