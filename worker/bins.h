@@ -24,7 +24,7 @@
 #define TG_BINS_HOUR_ROWS    INT64_C(10000000)
 #define TG_BINS_LATE_ROWS    20000 /* folded in one step */
 #define TG_BINS_ROUND_MS     8000
-#define TG_BINS_NARROW_MS    (15 * 60 * 1000)
+#define TG_BINS_NARROW_MS    (UINT64_C(15) * 60 * 1000)
 #define TG_BINS_NARROW_LEAST INT64_C(100000)
 
 /* What a round remembers; all zero is a good start. */

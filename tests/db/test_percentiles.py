@@ -472,6 +472,32 @@ def test_a_tenant_sees_its_own_values_only(store, worker, maintenance):
             assert len(reader.fetchall()) == rows, (view, tenant)
 
 
+def test_a_leaky_condition_is_handed_the_tenants_rows_only(store, worker, maintenance):
+    for tenant, back in (("a", 5), ("b", 6)):
+        write(store, worker, readings(old_hour(back), range(1, 30), tenant=tenant))
+    maintenance.bin()
+    for tenant, back in (("a", 5), ("b", 6)):
+        write(store, worker, readings(old_hour(back), [1], tenant=tenant), late=True)
+        write(store, worker, readings(old_hour(back + 2), [1], tenant=tenant))
+        write(store, worker, readings(old_hour(back + 4), [1], tenant=tenant))
+        maintenance.upkeep.refresh_all()  # leaves a mark of either kind
+        write(store, worker, readings(old_hour(back + 4), [1], tenant=tenant))
+    connection = store.connect("tidegate_query")
+    cursor = connection.cursor()
+    cursor.execute("CREATE FUNCTION pg_temp.leak(timestamptz) RETURNS boolean LANGUAGE plpgsql COST 0.0001"
+                   " AS $$ BEGIN RAISE NOTICE '%', extract(epoch FROM $1)::bigint; RETURN true; END $$")
+    cursor.execute("SET LOCAL tidegate.tenant = 'a'")
+    for method in ("indexscan", "indexonlyscan", "bitmapscan"):  # an index would hide a leak
+        cursor.execute(f"SET LOCAL enable_{method} = off")
+    for view, column, hours in (("metric_hour_bins", "bucket", {5}), ("metric_hour_kind_bins", "bucket", {5}),
+                                ("late_bins", "hour", {5}), ("unbinned_hours", "hour", {7, 9})):
+        connection.notices.clear()
+        cursor.execute(f"SELECT count(*) FROM api.{view} WHERE pg_temp.leak({column})")
+        assert cursor.fetchone()[0] >= len(hours)
+        assert {int(notice.split()[-1]) for notice in connection.notices} == {
+            int(old_hour(hour).timestamp()) for hour in hours}, view
+
+
 def test_an_sql_login_gets_percentiles_of_its_tenant_whatever_it_sets(store, worker, maintenance):
     events = readings(old_hour(), range(1, 30)) + readings(old_hour(), range(1000, 1050), tenant="b")
     write(store, worker, events)

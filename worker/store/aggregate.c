@@ -167,7 +167,7 @@ tg_aggregate_t *tg_aggregate_create(size_t max_rows)
     aggregate->hours.compare = compare_hours;
     aggregate->arena = tg_arena_create(max_rows * WIDE_BYTES_MAX + 4096);
     aggregate->added = calloc(max_rows, sizeof(*aggregate->added));
-    aggregate->late = calloc(max_rows, sizeof(*aggregate->late));
+    aggregate->late = calloc(max_rows, sizeof(const tg_row_t *));
     aggregate->capacity = max_rows;
     if (aggregate->arena == NULL || aggregate->added == NULL || aggregate->late == NULL ||
         !list_init(&aggregate->minutes, max_rows, sizeof(tg_minute_t)) ||
