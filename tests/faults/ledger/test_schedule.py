@@ -13,8 +13,8 @@ def test_a_seed_gives_the_same_schedule_each_time():
 def test_a_known_seed_has_not_changed():
     """Else a seed out of an old report would not replay; a change of the generator changes this line knowingly."""
     assert schedule.table(schedule.make(7, 10)).splitlines()[2:4] == [
-        "  3.49   1.85  ingestion  latency    direction=upstream ms=3000",
-        "  3.83   2.41  redis      latency    direction=both ms=100"]
+        "  3.49   0.48  ingestion  reset      direction=upstream ms=50",
+        "  3.83   4.99  redis      latency    direction=downstream ms=100"]
 
 
 def test_every_fault_of_every_part_comes_and_all_are_over_at_the_end():

@@ -161,7 +161,8 @@ def check_cells(observed):
         expected = fold(by_tenant[tenant], level)
         for key in expected.keys() | cells.keys():
             if expected.get(key) != cells.get(key):
-                yield Violation("aggregate", f"{name} {key}: the rows say {expected.get(key)}, it says {cells.get(key)}")
+                yield Violation("aggregate", f"{name} {key}: the rows say {expected.get(key)}, "
+                                             f"it says {cells.get(key)}")
 
 
 def check_states(observed):

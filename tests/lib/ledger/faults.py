@@ -21,7 +21,8 @@ class Faults:
         by_target = collections.defaultdict(list)
         for fault in schedule.faults:
             by_target[fault.target].append(fault)
-        self.threads = [threading.Thread(target=self._run, args=(faults,), daemon=True) for faults in by_target.values()]
+        self.threads = [threading.Thread(target=self._run, args=(faults,), daemon=True)
+                        for faults in by_target.values()]
 
     def __enter__(self):
         self.started = time.monotonic()
@@ -70,6 +71,9 @@ class Faults:
 
     def _reset(self, fault):
         self._poison(fault, "reset_peer", timeout=fault.detail["ms"])
+
+    def _cut(self, fault):
+        self._poison(fault, "limit_data", bytes=fault.detail["bytes"])
 
     def _poison(self, fault, kind, **attributes):
         direction = fault.detail["direction"]

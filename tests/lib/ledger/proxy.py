@@ -82,8 +82,8 @@ class Toxiproxy:
         assert answer.status_code < 300, f"toxiproxy {method} {path}: {answer.status_code} {answer.text}"
 
     def poison(self, link, name, kind, direction, **attributes):
-        """A toxic of toxiproxy's (timeout, latency, reset_peer) on one or both directions of a link. The name keeps it
-        apart from others on the same link."""
+        """A toxic of toxiproxy's (timeout, latency, reset_peer, limit_data) on one or both directions of a link. The
+        name keeps it apart from others on the same link."""
         for stream in streams(direction):
             self._call("POST", f"/proxies/{link}/toxics", name=f"{name}-{stream}", type=kind, stream=stream,
                        toxicity=1.0, attributes=attributes)

@@ -38,9 +38,15 @@ def _reset(rng):
     return round(rng.uniform(0.2, 1.5), 2), {"direction": rng.choice(DIRECTIONS), "ms": rng.choice((0, 5, 50, 200))}
 
 
+def _cut(rng):
+    """Every connection ends after so many bytes: in the middle of a request, an answer, or before a COMMIT."""
+    return round(rng.uniform(1, 5), 2), {"direction": rng.choice(DIRECTIONS),
+                                         "bytes": round(10 ** rng.uniform(2.5, 5.5))}
+
+
 # kind -> (weight, what makes it)
 FAULTS = {"kill": (4, _kill), "pause": (3, _pause), "restart": (2, _restart), "blackhole": (3, _blackhole),
-          "latency": (2, _latency), "reset": (3, _reset)}
+          "latency": (2, _latency), "reset": (3, _reset), "cut": (4, _cut)}
 GAP = 0.5  # seconds between two faults of one part
 
 
