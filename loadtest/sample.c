@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#define CHANNEL_MAX 32 /* bytes of a numbered channel */
+
 static const char *const currencies[] = {"USD", "EUR", "GBP", "JPY", "CHF", "SEK"};
 static const char *const channels[] = {"web",   "app",         "store",  "phone", "partner",
                                        "kiosk", "marketplace", "social", "mail",  "outlet"};
@@ -19,11 +21,11 @@ uint64_t tg_sample_mix(uint64_t number)
 }
 
 /* A channel's name; beyond the ten it is written to `room`. */
-static const char *channel_of(uint64_t number, char room[16])
+static const char *channel_of(uint64_t number, char room[CHANNEL_MAX])
 {
     if (number < TG_ARRAY_LEN(channels))
         return channels[number];
-    (void)snprintf(room, 16, "shop-%07llu", (unsigned long long)number);
+    (void)snprintf(room, CHANNEL_MAX, "shop-%07llu", (unsigned long long)number);
     return room;
 }
 
@@ -32,7 +34,7 @@ size_t tg_sample_order_of(uint64_t run, uint64_t number, uint64_t series, int64_
 {
     assert(series < 10000000);
     uint64_t chance = tg_sample_mix(number);
-    char time[TG_TIME_TEXT_MAX], room[16];
+    char time[TG_TIME_TEXT_MAX], room[CHANNEL_MAX];
     (void)tg_time_format(time_us, time);
     int len = snprintf(out, TG_SAMPLE_MAX,
                        "{\"order_id\":\"ord-%016llx-%012llu\",\"customer_id\":\"customer-%06llu\","
