@@ -6,8 +6,10 @@
 #include "common/base/time.h"
 #include "worker/store/pgarray.h"
 
-#define ANSWER_MS      UINT64_C(920000) /* beyond the server's own limit below */
-#define SETTINGS       "SET statement_timeout = '15min'"
+#define ANSWER_MS UINT64_C(920000) /* beyond the server's own limit below */
+/* The planner multiplies the columns' numbers of values and so expects as many groups as minutes;
+ * it would sort them on disk. Hashing them is 2.4 times as fast. */
+#define SETTINGS       "SET statement_timeout = '15min'; SET work_mem = '64MB'; SET enable_sort = off"
 #define PLAIN_LIMIT    100 /* touched (tenant, hour)s in one transaction */
 #define DUE_LIMIT      100 /* hours in one question */
 #define CONFLICT_TRIES 3
