@@ -189,6 +189,9 @@ class Connection:
         except (OSError, http.client.HTTPException) as error:
             self.close()
             return CUT, None, repr(error)
+        if answer.length is None and not answer.chunked:  # http.client takes a head that was cut for a whole one
+            self.close()
+            return CUT, None, "an answer that was cut in its head"
         if answer.will_close:
             self.close()
         return answer.status, answer.headers.get("Retry-After"), text.decode()
