@@ -127,6 +127,7 @@ void tg_assignment_clear(tg_assignment_t *assignment)
 {
     while (assignment->count > 0)
         remove_at(assignment, assignment->count - 1);
+    tg_record_pool_sweep(assignment->pool);
     assert(assignment->rows == 0);
     assert(assignment->bytes == 0);
 }

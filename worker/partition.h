@@ -37,7 +37,7 @@ void tg_assignment_dispose(tg_assignment_t *assignment);
 /* Adds a partition, or gives the one that is there; NULL when out of memory. */
 tg_partition_t *tg_assignment_add(tg_assignment_t *assignment, const char *topic, int32_t number);
 
-/* Forgets one partition or all with their records. */
+/* Forgets one partition or all with their records; after the latter no message is held. */
 void tg_assignment_remove(tg_assignment_t *assignment, const char *topic, int32_t number);
 void tg_assignment_clear(tg_assignment_t *assignment);
 

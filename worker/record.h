@@ -78,7 +78,8 @@ tg_record_t *tg_record_make(tg_record_pool_t *pool, const tg_record_source_t *so
                             uint64_t now_ms);
 
 /* Gives the record back. Its message lives on until the next sweep: releasing happens between two
- * batches, when the server has nothing to do, and destroying can wait until it is busy. */
+ * batches, when the server has nothing to do, and destroying can wait until it is busy. A consumer
+ * cannot be closed before. */
 void tg_record_release(tg_record_pool_t *pool, tg_record_t *record);
 
 /* Destroys the messages of all released records. */

@@ -131,10 +131,10 @@ static void replace_consumer(tg_worker_thread_t *thread)
     tg_error_t error = {.status = TG_OK};
 
     tg_log_error("consumer_replaced", TG_F_TEXT("owner", thread->owner));
+    tg_thread_drop_all(thread); /* closing waits for every message */
     tg_consumer_close(thread->consumer);
     thread->consumer = NULL;
     thread->consumer_fatal = false;
-    tg_thread_drop_all(thread);
     tg_status_t status = open_consumer(thread, &error);
     assert(status == TG_OK); /* the same properties made the first one */
     thread->paused = false;
@@ -278,6 +278,7 @@ static void *run(void *arg)
     while (!atomic_load(&thread->stopping))
         turn(thread);
     finish(thread);
+    tg_thread_drop_all(thread);          /* closing waits for every message */
     tg_consumer_close(thread->consumer); /* leaves the group: the others take over at once */
     thread->consumer = NULL;
     return NULL;
