@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bench.procs import cpu_seconds
 from bench.result import Result, middle, rounds, say
-from bench.stack import BenchError
+from bench.stack import BenchError, finish
 
 ROWS = 100_000
 FILL = 300  # s that a drain may take
@@ -64,9 +64,9 @@ SCHEMA_ID = "SELECT max(schema_id) FROM control.subject_versions WHERE subject =
 BACKENDS = f"SELECT DISTINCT backend_pid FROM data.consumer_offsets WHERE topic = '{TOPIC}' AND partition = 0;"
 
 
-def fill(stack, partition, rows, step_ms, *words):
-    """Puts orders, `step_ms` apart and ending now, into one partition of their topic."""
-    stack.tool(
+def filling(stack, partition, rows, step_ms, *words):
+    """Starts to put orders, `step_ms` apart and ending now, into one partition of their topic."""
+    return stack.tool_start(
         "raw_produce",
         f"--kafka.brokers={stack.env['TIDEGATE_KAFKA']}",
         f"--raw.topic={TOPIC}",
@@ -77,6 +77,10 @@ def fill(stack, partition, rows, step_ms, *words):
         f"--raw.start_ago={rows * step_ms}ms",
         *words,
     )
+
+
+def fill(*words):
+    finish(filling(*words))
 
 
 def empty(stack):

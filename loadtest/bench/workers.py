@@ -2,35 +2,41 @@
 
 Two of a worker's threads, each with a consumer and a connection of its own: for the store they are two
 workers. Two partitions are filled with orders of the same 60 series over the same hours, so that both
-write the same aggregate keys, which only moved partitions make them do in earnest. Counted is the time in which
-both (or the one) are at work, from samples of their offsets; and PostgreSQL's own count of deadlocks.
+write the same aggregate keys, which only moved partitions make them do in earnest. The group has settled before
+there is anything to store. Counted is the time from when all is in Kafka until the first partition is empty,
+from samples of the offsets; and PostgreSQL's own count of deadlocks.
 """
 
 import time
 
-from bench.drain import TOPIC, Traffic, empty, fill, raw_insert, wait_for_rows
+from bench.drain import TOPIC, Traffic, empty, filling, raw_insert, wait_for_rows
 from bench.result import Result, middle, rounds, say
-from bench.stack import BenchError
+from bench.stack import BenchError, finish
 
 ROWS = 120_000  # in each partition
-ROWS_LEAST = 40_000  # below that they hardly meet
+ROWS_LEAST = 80_000  # below that they hardly meet
 PARTITIONS = (0, 3)  # the assignor gives 0 to 2 to one consumer, 3 to 5 to the other
 TRAFFIC = Traffic("60 series, backlog", 648, 2000, 150)
 PERIOD = 0.05  # s between two samples
+SETTLE = 30  # s that the consumer group may take
 
 SAMPLE = f"""
-SELECT extract(epoch FROM clock_timestamp()), a.next_offset, b.next_offset,
-       a.backend_pid IS DISTINCT FROM b.backend_pid
+SELECT extract(epoch FROM clock_timestamp()), coalesce(a.next_offset, 0), coalesce(b.next_offset, 0)
 FROM data.consumer_offsets a, data.consumer_offsets b
 WHERE a.topic = '{TOPIC}' AND b.topic = '{TOPIC}'
   AND a.partition = {PARTITIONS[0]} AND b.partition = {PARTITIONS[1]}
 \\watch {PERIOD}
 """
+OWNERS = f"""
+SELECT count(DISTINCT o.backend_pid) FROM data.consumer_offsets o
+JOIN pg_stat_activity a ON a.pid = o.backend_pid
+WHERE o.topic = '{TOPIC}' AND o.partition IN {PARTITIONS};
+"""
 DEADLOCKS = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database();"
 
 
 class _Sampler:
-    """Offsets of both partitions while the block runs: [(time, first, second, two owners)]."""
+    """Offsets of both partitions while the block runs: [(time, first, second)]."""
 
     def __init__(self, stack):
         self._psql = stack.psql("owner")
@@ -45,44 +51,47 @@ class _Sampler:
     def __exit__(self, *_):
         self._psql.terminate()
         out, _ = self._psql.communicate()
-        rows = [line.split("\t") for line in out.splitlines() if line.count("\t") == 3]
-        self.samples = [
-            (float(at), int(first or 0), int(second or 0), apart == "t") for at, first, second, apart in rows
-        ]
+        rows = [line.split("\t") for line in out.splitlines() if line.count("\t") == 2]
+        self.samples = [(float(at), int(first), int(second)) for at, first, second in rows]
 
 
-def _rate(samples, count):
-    """Rows per second of the first `count` partitions, while each of them is being stored."""
-    last = [row[1 : 1 + count] for row in samples][-1]
-    busy = []
-    for at, *offsets, apart in samples:
-        offsets = tuple(offsets[:count])
-        if count == 2 and not apart:
-            continue
-        if not busy:
-            busy.append((at, offsets))  # nothing is known of what was before
-        elif all(now > then for now, then in zip(offsets, busy[0][1], strict=True)) and all(
-            now < end for now, end in zip(offsets, last, strict=True)
-        ):
-            busy.append((at, offsets))
-    if len(busy) < 4:
+def _rate(samples, count, since):
+    """Rows per second of the first `count` partitions, from `since` until one of them is empty."""
+    ends = samples[-1][1 : 1 + count]
+    busy = [
+        (at, sum(offsets[:count]))
+        for at, *offsets in samples
+        if at >= since and all(now < end for now, end in zip(offsets, ends, strict=False))
+    ]
+    if len(busy) < 5:
         raise BenchError("the workers were not at work together for long enough")
-    (start, first), (end, second) = busy[1], busy[-1]
-    return (sum(second) - sum(first)) / (end - start)
+    (start, first), (end, last) = busy[0], busy[-1]
+    return (last - first) / (end - start)
+
+
+def _start_worker(stack):
+    """And waits until each of the two partitions has an owner of its own."""
+    stack.start("worker", TIDEGATE_WORKER_BATCH_MAX_ROWS=str(TRAFFIC.batch))
+    deadline = time.monotonic() + SETTLE
+    while stack.sql(OWNERS)[0][0] != "2":
+        if time.monotonic() > deadline:
+            raise BenchError("the two partitions did not get two owners")
+        time.sleep(0.2)
 
 
 def _drain(stack, count):
     rows = max(stack.size(ROWS), ROWS_LEAST)
     empty(stack)
-    for partition in PARTITIONS[:count]:
-        fill(stack, partition, rows, TRAFFIC.step_ms)
-    stack.sql("CHECKPOINT;", "postgres")
+    _start_worker(stack)
     with _Sampler(stack) as sampler:
-        stack.start("worker", TIDEGATE_WORKER_BATCH_MAX_ROWS=str(TRAFFIC.batch))
+        running = [filling(stack, partition, rows, TRAFFIC.step_ms) for partition in PARTITIONS[:count]]
+        for process in running:
+            finish(process)
+        since = time.time()
         wait_for_rows(stack, rows * count)
         time.sleep(2 * PERIOD)
     stack.stop("worker")
-    return _rate(sampler.samples, count)
+    return _rate(sampler.samples, count, since)
 
 
 def _round(stack):
