@@ -8,6 +8,8 @@
 
 #include "worker/store/sql.h"
 
+#define ENGINE "TG_PG_ENGINE" /* for server.sh too */
+
 static int by_name(const void *a, const void *b)
 {
     const char *left = strrchr(*(char *const *)a, '/'), *right = strrchr(*(char *const *)b, '/');
@@ -34,10 +36,10 @@ static int apply_file(PGconn *admin, const char *path)
 
 static int apply_migrations(PGconn *admin)
 {
-    const char *engine = getenv("TG_PG_ENGINE");
+    const char *engine = tg_test_db_is_plain() ? "plain" : "timescale";
     char pattern[64];
     glob_t files = {0};
-    snprintf(pattern, sizeof(pattern), "migrations/%s/*.sql", engine == NULL ? "plain" : engine);
+    snprintf(pattern, sizeof(pattern), "migrations/%s/*.sql", engine);
     int failed = glob("migrations/common/*.sql", 0, NULL, &files) != 0 ||
                  glob(pattern, GLOB_APPEND, NULL, &files) != 0;
 
@@ -49,11 +51,25 @@ static int apply_migrations(PGconn *admin)
     return failed ? -1 : 0;
 }
 
-bool tg_test_db_offers_timescale(void)
+bool tg_test_db_is_plain(void)
+{
+    const char *engine = getenv(ENGINE);
+    return engine == NULL || strcmp(engine, "plain") == 0;
+}
+
+int tg_test_db_each_engine(int (*run)(const char *engine))
 {
     const char *asked = getenv("TIDEGATE_ENGINE");
-    return (asked == NULL || strcmp(asked, "plain") != 0) &&
-           access("/usr/lib/postgresql/15/lib/timescaledb.so", R_OK) == 0;
+    bool offered = access("/usr/lib/postgresql/15/lib/timescaledb.so", R_OK) == 0;
+
+    (void)setenv(ENGINE, "plain", 1);
+    int failed = run("plain");
+    if (!offered || (asked != NULL && strcmp(asked, "plain") == 0)) {
+        printf("skipped: no TimescaleDB on this server\n");
+        return failed;
+    }
+    (void)setenv(ENGINE, "timescale", 1);
+    return failed + run("timescale");
 }
 
 int tg_test_db_start(tg_test_db_t *db)
@@ -70,6 +86,7 @@ int tg_test_db_start(tg_test_db_t *db)
 void tg_test_db_stop(tg_test_db_t *db)
 {
     PQfinish(db->admin);
+    db->admin = NULL;
     (void)tg_pg_server_do(&db->server, "destroy");
 }
 

@@ -16,8 +16,10 @@ typedef struct tg_test_db {
     char worker_dsn[160]; /* as role tidegate_worker */
 } tg_test_db_t;
 
-/* Whether the server of the tests has TimescaleDB (and TIDEGATE_ENGINE does not say plain). */
-bool tg_test_db_offers_timescale(void);
+/* Calls `run` for each engine that the server of the tests offers: plain, and timescale where its
+ * library is installed (unless TIDEGATE_ENGINE says plain). The sum of what it returned. */
+int tg_test_db_each_engine(int (*run)(const char *engine));
+bool tg_test_db_is_plain(void);
 
 /* Starts the server and applies the migrations of the engine that the environment's TG_PG_ENGINE
  * names (plain if none); 0 on success. */

@@ -193,7 +193,7 @@ static void days_beyond_the_horizon_go_and_their_hours_stay(void **state)
         48);
 }
 
-static int run(tg_engine_t under_test, const char *name)
+static int run(const char *name)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(hours_and_then_days_are_rolled_up_until_nothing_is_left,
@@ -206,18 +206,11 @@ static int run(tg_engine_t under_test, const char *name)
         cmocka_unit_test_setup_teardown(days_beyond_the_horizon_go_and_their_hours_stay, fresh,
                                         clean),
     };
-    engine = under_test;
-    (void)setenv("TG_PG_ENGINE", name, 1);
-    print_message("engine: %s\n", name);
+    engine = tg_test_db_is_plain() ? TG_ENGINE_PLAIN : TG_ENGINE_TIMESCALE;
     return cmocka_run_group_tests_name(name, tests, start, stop);
 }
 
 int main(void)
 {
-    int failed = run(TG_ENGINE_PLAIN, "plain");
-    if (tg_test_db_offers_timescale())
-        failed += run(TG_ENGINE_TIMESCALE, "timescale");
-    else
-        print_message("skipped: no TimescaleDB on this server\n");
-    return failed;
+    return tg_test_db_each_engine(run);
 }
