@@ -22,7 +22,7 @@
 #define SOURCE                                                                                     \
     "SELECT processed_at, tenant_id, type, event_id, occurred_at, received_at, kind, entity, "     \
     "user_id, value, payload::text FROM data.events "                                              \
-    "ORDER BY processed_at, tenant_id, type, event_id, occurred_at"
+    "ORDER BY processed_at, tenant_id, type, occurred_at, event_id"
 #define INSERT                                                                                     \
     "INSERT INTO bench.events (tenant_id, type, event_id, occurred_at, received_at, kind, "        \
     "entity, user_id, value, payload, processed_at) "                                              \
