@@ -7,6 +7,9 @@
     loadtest/bench.py --soak 10         and memory's growth over ten minutes of load
     loadtest/bench.py --patience 30     wait before each round until other processes are quiet
     make bench-peers                    --only peers: beside what people run today
+    loadtest/bench.py --quick           one round of a tenth: shows in minutes that all of it works
+    loadtest/bench.py --markdown build/bench.json …
+                                        measures nothing, prints the figures of these runs as a table
 
 On each engine: drain, workers, late. On one of them (TimescaleDB if it is there): idle, codec, visible,
 single, batches, query, simulator; and peers, only when it is named.
@@ -29,7 +32,7 @@ import time
 from pathlib import Path
 
 from bench import codec, drain, late, memory, peers, post, query, simulator, visible, workers
-from bench.result import NOISE_MAX
+from bench.result import NOISE_MAX, Result
 from bench.stack import TOP, BenchError, Stack, engines
 
 PARTS_ONCE = ("idle", "codec", "visible", "single", "simulator", "batches", "query")
@@ -50,6 +53,7 @@ def arguments():
     parser.add_argument("--base", type=int, default=int(os.environ.get("TIDEGATE_BENCH_PORT_BASE", 21080)))
     parser.add_argument("--bin", default=TOP / "build/release/bin", help="programs (build/release/bin)")
     parser.add_argument("--json", default=TOP / "build/bench.json", help="where all figures go (build/bench.json)")
+    parser.add_argument("--markdown", nargs="+", metavar="JSON", help="print the figures of these runs as a table")
     return parser.parse_args()
 
 
@@ -129,16 +133,36 @@ def measure(options):
 
 
 def show(result):
-    bar = "no bar" if result.bar is None else f"{'≤' if result.at_most else '≥'} {result.bar:g}"
     verdict = "noisy" if result.noisy else "MISSED" if not result.met else "" if result.bar is None else "met"
-    digits = 0 if result.ours >= 100 or result.ours == int(result.ours) else 1 if result.ours >= 10 else 2
     print(
-        f"{result.title:<44} {result.ours:>8,.{digits}f} {result.unit:<9} {bar:<8} {verdict:<7} "
+        f"{result.title:<44} {number(result.ours):>8} {result.unit:<9} {bar_text(result):<8} {verdict:<7} "
         f"{result.others:>5.0%}  {result.raw}",
         flush=True,
     )
     if result.detail:
         print(f"{'':<44} {result.detail}", flush=True)
+
+
+def bar_text(result):
+    return "no bar" if result.bar is None else f"{'≤' if result.at_most else '≥'} {result.bar:g}"
+
+
+def number(value):
+    digits = 0 if value >= 100 or value == int(value) else 1 if value >= 10 else 2
+    return f"{value:,.{digits}f}"
+
+
+def markdown(paths):
+    """The table of docs/benchmarks.md."""
+    print("| figure | ours | bar | beside it, in the same run | others |\n|---|---|---|---|---|")
+    for path in paths:
+        for had in json.loads(Path(path).read_text(encoding="utf-8"))["results"]:
+            result = Result(**{name: had[name] for name in Result.__dataclass_fields__})
+            mark = "" if result.met else "**"
+            beside = "; ".join(text for text in (result.raw, result.detail) if text)
+            bar = "" if result.bar is None else bar_text(result)
+            ours = f"{mark}{number(result.ours)}{mark} {result.unit}".strip()
+            print(f"| {result.title} | {ours} | {bar} | {beside} | {result.others:.0%} |")
 
 
 def write(path, results, seconds):
@@ -175,6 +199,9 @@ def verdict(results):
 
 def main():
     options = arguments()
+    if options.markdown:
+        markdown(options.markdown)
+        return 0
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     start = time.monotonic()
     results = []
