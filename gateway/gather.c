@@ -203,8 +203,10 @@ void tg_gather_close(tg_gather_t *gather)
         return;
     assert(gather->waiting_count == 0);
     tg_timer_stop(&gather->timer);
-    while (!h2o_linklist_is_empty(&gather->flights)) { /* bundles that nobody waits for any more */
-        struct flight *flight = H2O_STRUCT_FROM_MEMBER(struct flight, link, gather->flights.next);
+    /* bundles that nobody waits for any more */
+    for (h2o_linklist_t *at = gather->flights.next, *next; at != &gather->flights; at = next) {
+        struct flight *flight = H2O_STRUCT_FROM_MEMBER(struct flight, link, at);
+        next = at->next;
         tg_http_call_cancel(flight->call);
         flight_free(flight);
     }
