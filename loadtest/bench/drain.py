@@ -61,7 +61,9 @@ CHECKPOINT;
 """
 EMPTY_TIMESCALE = "TRUNCATE data.refreshes;"
 SCHEMA_ID = "SELECT max(schema_id) FROM control.subject_versions WHERE subject = 'order-value';"
-BACKENDS = f"SELECT DISTINCT backend_pid FROM data.consumer_offsets WHERE topic = '{TOPIC}' AND partition = 0;"
+BACKENDS = """
+SELECT DISTINCT o.backend_pid FROM data.consumer_offsets o JOIN pg_stat_activity a ON a.pid = o.backend_pid;
+"""
 
 
 def filling(stack, partition, rows, step_ms, *words):
@@ -111,8 +113,9 @@ def raw_insert(stack):
 
 
 def _drain(stack, batch):
-    """Starts the worker and waits for the last row; its rate and CPU."""
-    stack.start("worker", TIDEGATE_WORKER_BATCH_MAX_ROWS=str(batch))
+    """Starts the worker and waits for the last row; its rate and CPU. One partition is one thread's: a second
+    one would only join the group in the middle of it."""
+    stack.start("worker", TIDEGATE_WORKER_BATCH_MAX_ROWS=str(batch), TIDEGATE_WORKER_WORKER_THREADS="1")
     wait_for_rows(stack, stack.size(ROWS))
     spent = cpu_seconds(stack.pid("worker"))
     backend = sum(cpu_seconds(int(row[0])) for row in stack.sql(BACKENDS))
