@@ -140,7 +140,7 @@ SELECT * FROM data.alerts_of_anomalies
 ORDER BY ts DESC, id DESC;
 
 CREATE VIEW api.newest_minutes WITH (security_barrier) AS
-SELECT m.type, m.bucket, m.kind, m.entity
+SELECT m.type, m.bucket, m.kind, m.entity, m.count, m.value_count, m.sum
 FROM data.metric_minute m
 WHERE m.tenant_id = (SELECT api.tenant())
 ORDER BY m.bucket DESC;
