@@ -54,6 +54,24 @@ def test_default_windows_and_limits_of_the_kpis(tenant, now):
                                         "to": int((now - 80 * MINUTE).timestamp())}) == [3, 2]
 
 
+def test_a_limit_takes_the_newest_rows_of_the_whole_answer(tenant, now):
+    """Orders and sessions are each read only as far back as the limit can need."""
+    currencies = {1: ["USD"], 2: [], 3: ["EUR", "USD"], 4: ["CHF", "EUR", "USD"], 6: [], 7: ["EUR"], 9: []}
+    viewed = {2, 3, 5, 6, 8, 9}
+    orders = [order(f"{age}-{currency}", now - age * MINUTE, age, currency)
+              for age, list_ in currencies.items() for currency in list_]
+    send(tenant, *orders, *(session(age, "view", now - age * MINUTE) for age in viewed))
+    for path in ("/v1/kpi/minute", "/v1/kpi/hour"):
+        whole = tenant.api.items(path, limit=5000)
+        newest = sorted(whole, key=lambda row: row["currency"] or "~")
+        newest.sort(key=lambda row: row["bucket"], reverse=True)
+        assert len(whole) == 12 if path.endswith("minute") else len(whole) >= 3
+        for limit in range(1, len(whole) + 2):
+            kept = newest[:limit]
+            had = tenant.api.items(path, limit=limit)
+            assert had == [row for row in whole if row in kept], (path, limit)
+
+
 def test_revenue_is_never_summed_over_currencies(tenant, now):
     at = now - 2 * MINUTE
     send(tenant, order(1, at, 10.1), order(2, at, 20.2), order(3, at, 7, "EUR"),
