@@ -50,10 +50,10 @@ typedef struct tg_ingestion_thread {
     tg_json_parser_t *parser;
     tg_json_parser_t *inner; /* for JSON inside an event's envelope (data_base64) */
     tg_event_codec_t *codec;
-    tg_buf_t value, key; /* of the record that is being made */
+    tg_buf_t value, key;   /* of the record that is being made */
     size_t unpacked_bytes; /* of bodies that were decompressed and are still held */
-    size_t fetches;      /* type fetches that have not come back */
-    uint64_t recreated;  /* producers, as counted so far */
+    size_t fetches;        /* type fetches that have not come back */
+    uint64_t recreated;    /* producers, as counted so far */
     tg_timer_t gauges;
     unsigned number; /* of this thread, from 0 */
 } tg_ingestion_thread_t;

@@ -3,9 +3,9 @@
  * RETURNING.
  *
  * The rows are read back from data.events in the very batches in which the worker wrote them, so
- * that both did the same rows in the same order; they go into bench.events, a copy of the table
- * (loadtest/bench/drain.sql). Reading is not timed; filling the arrays is, as the worker does it
- * too. Prints one JSON object.
+ * that both did the same rows; they go into bench.events, a copy of the table
+ * (loadtest/bench/drain.sql), in the order of its key. Reading is not timed; filling the arrays is,
+ * as the worker does it too. Prints one JSON object.
  *
  * Limits: all rows are in memory. */
 #include <libpq-fe.h>
@@ -22,7 +22,7 @@
 #define SOURCE                                                                                     \
     "SELECT processed_at, tenant_id, type, event_id, occurred_at, received_at, kind, entity, "     \
     "user_id, value, payload::text FROM data.events "                                              \
-    "ORDER BY processed_at, tenant_id, type, occurred_at, event_id"
+    "ORDER BY processed_at, tenant_id, type, "
 #define INSERT                                                                                     \
     "INSERT INTO bench.events (tenant_id, type, event_id, occurred_at, received_at, kind, "        \
     "entity, user_id, value, payload, processed_at) "                                              \
@@ -49,11 +49,14 @@ static const struct column {
 
 struct settings {
     char *dsn;
+    bool by_id; /* the table's key has the id before the time */
 };
 
 static const tg_option_t options[] = {
     {"pg.dsn", TG_OPT_SECRET, offsetof(struct settings, dsn), "dbname=tidegate", 1, 4096,
      "PostgreSQL connection string."},
+    {"raw.by_id", TG_OPT_BOOL, offsetof(struct settings, by_id), "false", 0, 0,
+     "Insert in the order of a key that has the id before the time."},
 };
 
 static const tg_program_t program = {
@@ -75,7 +78,7 @@ static tg_status_t fail(const struct raw *raw, const char *what, tg_error_t *err
     return tg_error_set(error, TG_INTERNAL, "%s: %s", what, PQerrorMessage(raw->pg));
 }
 
-static tg_status_t prepare(struct raw *raw, const char *dsn, tg_error_t *error)
+static tg_status_t prepare(struct raw *raw, const struct settings *settings, tg_error_t *error)
 {
     Oid types[COLUMNS + 1];
     for (size_t i = 0; i < COLUMNS; i++) {
@@ -83,13 +86,16 @@ static tg_status_t prepare(struct raw *raw, const char *dsn, tg_error_t *error)
         tg_pgarray_init(&raw->arrays[i], columns[i].element, COLUMN_MAX);
     }
     types[COLUMNS] = TG_PG_TIMESTAMPTZ;
-    raw->pg = PQconnectdb(dsn);
+    raw->pg = PQconnectdb(settings->dsn);
     PGresult *prepared = PQprepare(raw->pg, "insert", INSERT, COLUMNS + 1, types);
     bool ok = PQresultStatus(prepared) == PGRES_COMMAND_OK;
     PQclear(prepared);
     if (!ok)
         return fail(raw, "prepare", error);
-    raw->rows = PQexecParams(raw->pg, SOURCE, 0, NULL, NULL, NULL, NULL, 1);
+    raw->rows = PQexecParams(raw->pg,
+                             settings->by_id ? SOURCE "event_id, occurred_at"
+                                             : SOURCE "occurred_at, event_id",
+                             0, NULL, NULL, NULL, NULL, 1);
     if (PQresultStatus(raw->rows) != PGRES_TUPLES_OK)
         return fail(raw, "reading data.events", error);
     return PQntuples(raw->rows) > 0 ? TG_OK
@@ -190,9 +196,9 @@ static double backend_seconds(const struct raw *raw)
     return (double)(user + system) / 100;
 }
 
-static tg_status_t run(struct raw *raw, const char *dsn, tg_error_t *error)
+static tg_status_t run(struct raw *raw, const struct settings *settings, tg_error_t *error)
 {
-    tg_status_t status = prepare(raw, dsn, error);
+    tg_status_t status = prepare(raw, settings, error);
     if (status != TG_OK)
         return status;
     uint64_t start = tg_time_mono_us();
@@ -217,7 +223,7 @@ int main(int argc, char **argv)
     int code = 0;
     if (tg_config_load(&program, argc, argv, &settings, &action, &error) != TG_OK)
         code = 2;
-    else if (action == TG_CONFIG_RUN && run(&raw, settings.dsn, &error) != TG_OK)
+    else if (action == TG_CONFIG_RUN && run(&raw, &settings, &error) != TG_OK)
         code = 1;
     if (code != 0)
         (void)fprintf(stderr, "raw_insert: %s\n", error.text);

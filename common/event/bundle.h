@@ -21,8 +21,9 @@
 
 #define TG_BUNDLE_PATH       "/internal/bundle"
 #define TG_BUNDLE_MEDIA_TYPE "application/vnd.tidegate.bundle"
-#define TG_BUNDLE_EVENTS_MAX 256                /* events of one bundle */
-#define TG_BUNDLE_BODY_MAX   ((size_t)16 << 10) /* bytes of one event's JSON; larger ones go alone \
+#define TG_BUNDLE_EVENTS_MAX 256 /* events of one bundle */
+#define TG_BUNDLE_BODY_MAX                                                                         \
+    ((size_t)16 << 10)                          /* bytes of one event's JSON; larger ones go alone \
                                                  */
 #define TG_BUNDLE_KEY_MAX   128                 /* bytes of an Idempotency-Key */
 #define TG_BUNDLE_BYTES_MAX ((size_t)320 << 10) /* of the whole bundle */

@@ -60,6 +60,9 @@ TRUNCATE data.metric_day;
 CHECKPOINT;
 """
 EMPTY_TIMESCALE = "TRUNCATE data.refreshes;"
+BY_ID = """
+ALTER TABLE bench.events DROP CONSTRAINT events_pkey, ADD PRIMARY KEY (tenant_id, type, event_id, occurred_at);
+"""
 SCHEMA_ID = "SELECT max(schema_id) FROM control.subject_versions WHERE subject = 'order-value';"
 BACKENDS = """
 SELECT DISTINCT o.backend_pid FROM data.consumer_offsets o JOIN pg_stat_activity a ON a.pid = o.backend_pid;
@@ -100,15 +103,19 @@ def wait_for_rows(stack, rows):
         time.sleep(0.3)
 
 
-def raw_insert(stack):
-    """The rows of data.events once more, in the batches in which they are there."""
+def raw_insert(stack, name="raw", by_id=False):
+    """The rows of data.events once more, in the batches in which they are there, into a table with the same key,
+    or with the usual one, which has the event's id before its time."""
     stack.sql((Path(__file__).parent / "drain.sql").read_text(encoding="utf-8"))
+    if by_id:
+        stack.sql(BY_ID)
     stack.sql("CHECKPOINT;", "postgres")
-    had = stack.tool("raw_insert", TIDEGATE_RAW_INSERT_PG_DSN=stack.env["TIDEGATE_DSN"])
+    order = f"--raw.by_id={str(by_id).lower()}"
+    had = stack.tool("raw_insert", order, TIDEGATE_RAW_INSERT_PG_DSN=stack.env["TIDEGATE_DSN"])
     return {
-        "raw_rate": had["rows"] / had["seconds"],
-        "raw_us": had["cpu_seconds"] / had["rows"] * 1e6,
-        "raw_backend_us": had["backend_seconds"] / had["rows"] * 1e6,
+        f"{name}_rate": had["rows"] / had["seconds"],
+        f"{name}_us": had["cpu_seconds"] / had["rows"] * 1e6,
+        f"{name}_backend_us": had["backend_seconds"] / had["rows"] * 1e6,
     }
 
 
@@ -131,13 +138,17 @@ def _drain(stack, batch):
 
 
 def compare(stack, traffic):
-    """One round: the worker, then the raw insert of the very same batches."""
+    """One round: the worker, then the raw insert of the very same batches, by either key."""
     empty(stack)
     fill(stack, 0, stack.size(ROWS), traffic.step_ms, f"--raw.series={traffic.series}", f"--raw.skew={traffic.skew}")
     stack.sql("CHECKPOINT;", "postgres")
-    had = _drain(stack, traffic.batch) | raw_insert(stack)
-    ours, raw = (had[f"{who}_us"] + had[f"{who}_backend_us"] for who in ("worker", "raw"))
-    return had | {"ratio": 100 * had["worker_rate"] / had["raw_rate"], "cpu_ratio": 100 * raw / ours}
+    had = _drain(stack, traffic.batch) | raw_insert(stack) | raw_insert(stack, "by_id", by_id=True)
+    ours, raw = (had[f"{who}_us"] + had[f"{who}_backend_us"] for who in ("worker", "by_id"))
+    return had | {
+        "ratio": 100 * had["worker_rate"] / had["by_id_rate"],
+        "own_ratio": 100 * had["worker_rate"] / had["raw_rate"],
+        "cpu_ratio": 100 * raw / ours,
+    }
 
 
 def _result(stack, traffic):
@@ -150,10 +161,11 @@ def _result(stack, traffic):
         ours=value["ratio"],
         bar=traffic.bar,
         at_most=False,
-        raw=f"{value['keys_per_row']:.2f} keys/row; raw deduplicating insert {value['raw_rate']:,.0f} rows/s",
+        raw=f"{value['keys_per_row']:.2f} keys/row; raw deduplicating insert {value['by_id_rate']:,.0f} rows/s; "
+        f"by our key {value['raw_rate']:,.0f} rows/s ({value['own_ratio']:.0f} %)",
         detail=f"{value['worker_rate']:,.0f} rows/s, {value['batch']:.0f} rows per batch; CPU per row: worker "
-        f"{value['worker_us']:.1f} + backend {value['worker_backend_us']:.1f} µs, raw {value['raw_us']:.1f} + "
-        f"{value['raw_backend_us']:.1f} µs ({value['cpu_ratio']:.0f} %)",
+        f"{value['worker_us']:.1f} + backend {value['worker_backend_us']:.1f} µs, raw {value['by_id_us']:.1f} + "
+        f"{value['by_id_backend_us']:.1f} µs ({value['cpu_ratio']:.0f} %)",
         others=others,
         figures=value,
     )
