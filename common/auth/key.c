@@ -1,11 +1,11 @@
-/* See key.h. The checksum is CRC-32 (IEEE 802.3, reflected), bit by bit: 48 bytes per key are not
- * worth a table. */
+/* See key.h. The checksum is CRC-32 (IEEE 802.3, reflected), which is zlib's. */
 #include "common/auth/key.h"
+
+#include <zlib.h>
 
 #define ID_AT       3
 #define SECRET_AT   (ID_AT + TG_KEY_ID_LEN + 1)
 #define CHECKSUM_AT (SECRET_AT + TG_KEY_SECRET_LEN)
-#define CRC_POLY    0xedb88320U
 
 static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 #define BASE 62U
@@ -28,21 +28,10 @@ static bool all_digits62(const char *text, size_t len)
     return true;
 }
 
-static uint32_t crc32_of(const char *text, size_t len)
-{
-    uint32_t crc = UINT32_MAX;
-    for (size_t i = 0; i < len; i++) {
-        crc ^= (uint8_t)text[i];
-        for (int bit = 0; bit < 8; bit++)
-            crc = (crc >> 1) ^ ((crc & 1U) != 0 ? CRC_POLY : 0);
-    }
-    return ~crc;
-}
-
 /* 62^6 > 2^32, so six digits always hold a CRC-32. */
 static void write_checksum(const char *text, char out[TG_KEY_CHECKSUM_LEN])
 {
-    uint32_t crc = crc32_of(text, CHECKSUM_AT);
+    uint32_t crc = (uint32_t)crc32(0, (const Bytef *)text, CHECKSUM_AT);
     for (size_t i = TG_KEY_CHECKSUM_LEN; i > 0; i--) {
         out[i - 1] = digits[crc % BASE];
         crc /= BASE;

@@ -9,6 +9,8 @@
 
 #include "common/http/client_private.h"
 
+#define ROOM_MAX ((size_t)256 << 10)
+
 struct conn {
     h2o_linklist_t link, idle_link;
     struct instance *instance;
@@ -161,6 +163,15 @@ static void conn_answer(struct conn *conn)
     conn_keep(conn);
 }
 
+/* For what is still to come, so that it is read at once and not in pieces that double; but no
+ * memory to speak of for bytes that are only announced. */
+static void make_room(struct conn *conn)
+{
+    size_t missing = tg_response_missing(&conn->parser, conn->sock->input->size);
+    if (missing > 0)
+        (void)h2o_buffer_reserve(&conn->sock->input, missing < ROOM_MAX ? missing : ROOM_MAX);
+}
+
 static void on_read(h2o_socket_t *sock, const char *err)
 {
     struct conn *conn = sock->data;
@@ -181,6 +192,8 @@ static void on_read(h2o_socket_t *sock, const char *err)
         conn_fail(conn, EXCHANGE_TOO_LARGE);
     else if (err != NULL)
         conn_fail(conn, lost(conn));
+    else
+        make_room(conn);
 }
 
 /* --- the pool --- */

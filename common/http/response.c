@@ -183,6 +183,12 @@ static void lower(char *text, size_t len)
             text[i] = (char)(text[i] | 0x20);
 }
 
+size_t tg_response_missing(const tg_response_parser_t *parser, size_t size)
+{
+    size_t end = parser->head_len + parser->body_len;
+    return parser->head_len == 0 || parser->chunked || end <= size ? 0 : end - size;
+}
+
 void tg_response_view(const tg_response_parser_t *parser, char *buf, tg_http_header_t *headers,
                       tg_http_response_t *out_response)
 {
