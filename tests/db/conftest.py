@@ -55,7 +55,7 @@ class Cluster:
                    " -c max_connections=50 -c timezone=America/New_York")
         if "timescale" in ENGINES:
             options += (" -c shared_preload_libraries=timescaledb -c timescaledb.telemetry_level=off"
-                        " -c timescaledb.max_background_workers=0")
+                        " -c timescaledb.max_background_workers=0 -c timescaledb.enable_skipscan=off")
         self.run("pg_ctl", "-D", f"{self.folder}/data", "-w", "-l", f"{self.folder}/log", "-o",
                  options, "start")
         with self.connect("postgres", "postgres") as connection:

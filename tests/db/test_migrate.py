@@ -174,3 +174,11 @@ def test_a_wrong_command_is_a_usage_error(empty):
 def test_the_migrations_need_no_superuser(store):
     assert store.query("owner", "SELECT rolsuper FROM pg_roles WHERE rolname = current_user") == [
         (False,)]
+
+
+@pytest.mark.skipif("timescale" not in ENGINES, reason="no TimescaleDB on this server")
+def test_the_plans_that_timescaledb_fails_with_are_switched_off_for_the_database(empty):
+    assert empty.migrate("up").returncode == 0
+    settings = empty.query("owner", "SELECT unnest(setconfig) FROM pg_db_role_setting s JOIN pg_database d"
+                                    " ON d.oid = s.setdatabase WHERE d.datname = current_database()")
+    assert ("timescaledb.enable_skipscan=off",) in settings

@@ -21,6 +21,7 @@ PG_SETTINGS=(
 # No background workers: tidegate's own maintenance drives TimescaleDB.
 TIMESCALE_SETTINGS=(
   shared_preload_libraries=timescaledb timescaledb.telemetry_level=off timescaledb.max_background_workers=0
+  timescaledb.enable_skipscan=off
 )
 
 pg_bin() {
