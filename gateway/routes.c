@@ -34,23 +34,11 @@ const char *tg_upstream_name(tg_upstream_t upstream)
     return names[upstream];
 }
 
-static void handle_health(tg_http_req_t *req, void *thread_ctx)
-{
-    (void)thread_ctx;
-    tg_http_reply_health(req);
-}
-
-static void handle_ready(tg_http_req_t *req, void *thread_ctx)
-{
-    (void)thread_ctx;
-    tg_http_reply_ready(req);
-}
-
 /* Open to all: no key, no bucket. */
 static const struct {
     const char *path;
     tg_http_handler_fn handler;
-} open_routes[] = {{"/health", handle_health}, {"/ready", handle_ready}};
+} open_routes[] = {{"/health", tg_http_handle_health}, {"/ready", tg_http_handle_ready}};
 
 /* One owned row of the shell's table. */
 static tg_status_t expand_row(const tg_public_route_t *source, const char *prefix,

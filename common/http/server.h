@@ -98,7 +98,7 @@ typedef struct tg_http_service {
     void (*thread_stop)(void *thread_ctx); /* after the drain; flush and close here */
     /* Appends one {"name":"kafka","ready":true,"detail":"…"} object per dependency, comma
      * separated, and returns whether all are ready. Called on the admin thread and, through
-     * tg_http_reply_ready, on any API thread; one call at a time. NULL: ready. */
+     * tg_http_handle_ready, on any API thread; one call at a time. NULL: ready. */
     bool (*ready)(void *arg, tg_buf_t *out);
     void *arg;
 } tg_http_service_t;
@@ -153,9 +153,9 @@ void tg_http_add_header(tg_http_req_t *req, const char *name, tg_str_t value);
 void tg_http_reply(tg_http_req_t *req, int code, const char *content_type, tg_str_t body);
 void tg_http_reply_buf(tg_http_req_t *req, int code, const char *content_type, tg_buf_t *body);
 
-/* The answers of /health and /ready, for services that also have them among their own routes. */
-void tg_http_reply_health(tg_http_req_t *req);
-void tg_http_reply_ready(tg_http_req_t *req);
+/* Handlers of /health and /ready, for services that also have them among their own routes. */
+void tg_http_handle_health(tg_http_req_t *req, void *thread_ctx);
+void tg_http_handle_ready(tg_http_req_t *req, void *thread_ctx);
 
 /* Sends an error in the route's format and ends the request. `code` is a snake_case word of
  * docs/errors.md; `field` may be empty. The message is for a person: what, where, what to do. */

@@ -273,18 +273,6 @@ static void handle_emit(tg_http_req_t *req, void *thread_ctx)
         on_emitted(emission, TG_NOMEM, NULL);
 }
 
-static void handle_health(tg_http_req_t *req, void *thread_ctx)
-{
-    (void)thread_ctx;
-    tg_http_reply_health(req);
-}
-
-static void handle_ready(tg_http_req_t *req, void *thread_ctx)
-{
-    (void)thread_ctx;
-    tg_http_reply_ready(req);
-}
-
 static bool ready(void *arg, tg_buf_t *out)
 {
     struct simulator *sim = arg;
@@ -463,8 +451,8 @@ static int serve(struct simulator *sim)
     };
     const tg_http_route_t routes[ROUTES] = {
         {.method = "POST", .path = "/emit", .handler = handle_emit, .max_body = TG_EMIT_BODY_MAX},
-        {.method = "GET", .path = "/health", .handler = handle_health},
-        {.method = "GET", .path = "/ready", .handler = handle_ready},
+        {.method = "GET", .path = "/health", .handler = tg_http_handle_health},
+        {.method = "GET", .path = "/ready", .handler = tg_http_handle_ready},
     };
     const tg_http_service_t service = {
         .name = "simulator",

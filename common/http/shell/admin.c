@@ -26,28 +26,18 @@ static bool write_ready(tg_http_server_t *server, tg_buf_t *out)
     return ready;
 }
 
-void tg_http_reply_ready(tg_http_req_t *req)
+void tg_http_handle_ready(tg_http_req_t *req, void *thread_ctx)
 {
+    (void)thread_ctx;
     tg_buf_t body = tg_buf_make(2 * TG_HTTP_READY_MAX);
     bool ready = write_ready(req->thread->server, &body);
     tg_http_reply_buf(req, ready ? 200 : 503, "application/json", &body);
 }
 
-void tg_http_reply_health(tg_http_req_t *req)
+void tg_http_handle_health(tg_http_req_t *req, void *thread_ctx)
 {
+    (void)thread_ctx;
     tg_http_reply(req, 200, "application/json", TG_STR("{\"status\":\"ok\"}"));
-}
-
-static void on_health(tg_http_req_t *req, void *thread_ctx)
-{
-    (void)thread_ctx;
-    tg_http_reply_health(req);
-}
-
-static void on_ready(tg_http_req_t *req, void *thread_ctx)
-{
-    (void)thread_ctx;
-    tg_http_reply_ready(req);
 }
 
 static void on_metrics(tg_http_req_t *req, void *thread_ctx)
@@ -65,8 +55,8 @@ static void on_metrics(tg_http_req_t *req, void *thread_ctx)
 }
 
 const tg_http_route_t tg_http_admin_routes[] = {
-    {.method = "GET", .path = "/health", .handler = on_health},
-    {.method = "GET", .path = "/ready", .handler = on_ready},
+    {.method = "GET", .path = "/health", .handler = tg_http_handle_health},
+    {.method = "GET", .path = "/ready", .handler = tg_http_handle_ready},
     {.method = "GET", .path = "/metrics", .handler = on_metrics},
 };
 const size_t tg_http_admin_route_count = TG_ARRAY_LEN(tg_http_admin_routes);

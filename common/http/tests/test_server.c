@@ -133,12 +133,6 @@ static void on_fail(tg_http_req_t *req, void *thread_ctx)
                  "amount");
 }
 
-static void on_ready_alias(tg_http_req_t *req, void *thread_ctx)
-{
-    (void)thread_ctx;
-    tg_http_reply_ready(req);
-}
-
 static const tg_param_t params[] = {
     {.name = "limit", .type = TG_PARAM_UINT, .fallback = 7, .min = 1, .max = 10}};
 
@@ -165,7 +159,7 @@ static const tg_http_route_t routes[] = {
     {.method = "GET", .path = "/fail", .handler = on_fail},
     {.method = "GET", .path = "/v2/fail", .handler = on_fail, .format = TG_HTTP_V2},
     {.method = "GET", .path = "/subjects", .handler = on_fail, .format = TG_HTTP_CONFLUENT},
-    {.method = "GET", .path = "/ready", .handler = on_ready_alias},
+    {.method = "GET", .path = "/ready", .handler = tg_http_handle_ready},
 };
 
 /* --- answers --- */
