@@ -1,17 +1,7 @@
 /* Headers to a dead letter. They come from our own ingestion, and are checked as any bytes. */
 #include "worker/inbox.h"
 
-#include "common/event/event.h"
-
-static tg_str_t find(const rd_kafka_headers_t *headers, const char *name)
-{
-    const void *value = NULL;
-    size_t len = 0;
-    if (rd_kafka_header_get_last(headers, name, &value, &len) != RD_KAFKA_RESP_ERR_NO_ERROR ||
-        value == NULL)
-        return (tg_str_t){NULL, 0};
-    return (tg_str_t){value, len};
-}
+#include "common/event/wire.h"
 
 static bool from_ingestion(const rd_kafka_headers_t *headers)
 {
@@ -42,9 +32,10 @@ void tg_inbox_read(tg_record_t *record)
         return;
     record->state = TG_RECORD_RAW;
     record->published = true;
-    tg_str_t tenant = find(headers, "tg-tenant"), type = find(headers, "tg-type");
+    tg_str_t tenant = tg_event_header(headers, "tg-tenant"),
+             type = tg_event_header(headers, "tg-type");
     if (!tg_event_tenant_ok(tenant) ||
-        tg_uuid_parse(find(headers, "tg-dlq-id"), &record->letter.id) != TG_OK) {
+        tg_uuid_parse(tg_event_header(headers, "tg-dlq-id"), &record->letter.id) != TG_OK) {
         tg_record_bury(record, TG_DEAD_HEADERS, "a dead letter without its tenant or id");
         return;
     }
@@ -52,7 +43,7 @@ void tg_inbox_read(tg_record_t *record)
     record->row.tenant = tenant; /* in the message, which the record keeps */
     if (tg_event_type_name_ok(type))
         record->row.type = type;
-    record->letter.code = sane(find(headers, "tg-dlq-code"), TG_EVENT_TEXT_MAX);
-    record->letter.text = sane(find(headers, "tg-dlq-text"), TG_INBOX_TEXT_MAX);
-    record->letter.field = sane(find(headers, "tg-dlq-field"), TG_INBOX_FIELD_MAX);
+    record->letter.code = sane(tg_event_header(headers, "tg-dlq-code"), TG_EVENT_TEXT_MAX);
+    record->letter.text = sane(tg_event_header(headers, "tg-dlq-text"), TG_INBOX_TEXT_MAX);
+    record->letter.field = sane(tg_event_header(headers, "tg-dlq-field"), TG_INBOX_FIELD_MAX);
 }

@@ -62,8 +62,7 @@ rd_kafka_headers_t *tg_event_headers(const tg_event_t *event, const tg_trace_t *
     return NULL;
 }
 
-/* The last header of that name; empty when there is none. */
-static tg_str_t find(const rd_kafka_headers_t *headers, const char *name)
+tg_str_t tg_event_header(const rd_kafka_headers_t *headers, const char *name)
 {
     const void *value = NULL;
     size_t len = 0;
@@ -83,7 +82,7 @@ static tg_status_t refuse(tg_error_t *error, const char *name, tg_str_t came)
 static tg_status_t read_time(const rd_kafka_headers_t *headers, const char *name, int64_t *out_us,
                              tg_error_t *error)
 {
-    tg_str_t bytes = find(headers, name);
+    tg_str_t bytes = tg_event_header(headers, name);
     if (bytes.len != 8)
         return refuse(error, name, bytes);
     int64_t us = get_i64(bytes.ptr);
@@ -102,9 +101,9 @@ tg_status_t tg_event_read_headers(const rd_kafka_message_t *message, tg_event_t 
     tg_event_t read = *event;
     if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
         return tg_error_set(error, TG_INVALID, "record without headers");
-    read.tenant = find(headers, header_tenant);
-    read.type = find(headers, header_type);
-    tg_str_t id = find(headers, header_id), own = find(headers, header_own);
+    read.tenant = tg_event_header(headers, header_tenant);
+    read.type = tg_event_header(headers, header_type);
+    tg_str_t id = tg_event_header(headers, header_id), own = tg_event_header(headers, header_own);
     if (!tg_event_tenant_ok(read.tenant))
         return refuse(error, header_tenant, read.tenant);
     if (!tg_event_type_name_ok(read.type))

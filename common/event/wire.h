@@ -17,6 +17,9 @@
  * `trace` may be NULL. */
 rd_kafka_headers_t *tg_event_headers(const tg_event_t *event, const tg_trace_t *trace);
 
+/* The value of the last header of that name, borrowed; ptr NULL when there is none. */
+tg_str_t tg_event_header(const rd_kafka_headers_t *headers, const char *name);
+
 /* Fills tenant, type, id, times and time_own of `event` from a record's headers. Texts are borrowed
  * from the message. TG_INVALID names the missing or malformed header. */
 TG_NODISCARD tg_status_t tg_event_read_headers(const rd_kafka_message_t *message, tg_event_t *event,
