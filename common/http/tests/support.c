@@ -12,6 +12,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/base/time.h"
+
 tg_http_config_t test_config(void)
 {
     return (tg_http_config_t){
@@ -156,6 +158,14 @@ long test_metric(uint16_t admin_port, const char *series)
     long value = at == NULL ? -1 : strtol(at + strlen(line), NULL, 10);
     free(answer);
     return value;
+}
+
+void test_metric_wait(uint16_t admin_port, const char *series, long wanted)
+{
+    uint64_t end = tg_time_mono_ms() + TEST_WAIT_MS;
+    while (test_metric(admin_port, series) != wanted && tg_time_mono_ms() < end)
+        usleep(1000);
+    assert_int_equal(test_metric(admin_port, series), wanted);
 }
 
 static int listen_free(uint16_t *out_port)

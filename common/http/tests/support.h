@@ -39,6 +39,9 @@ bool test_is_closed(int fd); /* waits until the other side has closed */
 /* The value of a series ("name{label=\"x\"}") on the admin port. */
 long test_metric(uint16_t admin_port, const char *series);
 
+/* Waits until the series has that value; fails the test when it does not come. */
+void test_metric_wait(uint16_t admin_port, const char *series, long wanted);
+
 /* A thread that accepts connections one after the other and plays one line of `script` on each:
  * reads a request's head and body, writes the text, goes on with the next text on the same
  * connection, or closes where the script says TEST_CLOSE; TEST_SILENT keeps it open without a word
