@@ -5,7 +5,6 @@ acknowledgement of all in-sync replicas. Settings come from the environment: PEE
 PEER_KEY (the API key of tenant "demo").
 """
 
-import hashlib
 import os
 import uuid
 from contextlib import asynccontextmanager
@@ -14,12 +13,11 @@ from typing import Annotated
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
-from fastapi import Depends, FastAPI, HTTPException, Request
-from fastapi.security import APIKeyHeader
+from fastapi import FastAPI, HTTPException, Request
+from keys import Tenant
 from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints
 
 TOPIC = os.environ["PEER_TOPIC"]
-TENANTS = {hashlib.sha256(os.environ["PEER_KEY"].encode()).digest(): "demo"}
 NAMESPACE = uuid.UUID("9f2c1f2e-6f3a-4b1e-9a53-0c6f6ad0f5a1")
 AHEAD = timedelta(minutes=10)
 HORIZON = timedelta(days=400)
@@ -61,15 +59,8 @@ async def lifespan(app):
 app = FastAPI(lifespan=lifespan)
 
 
-async def tenant_of(key: Annotated[str, Depends(APIKeyHeader(name="X-API-Key"))]) -> str:
-    tenant = TENANTS.get(hashlib.sha256(key.encode()).digest())
-    if tenant is None:
-        raise HTTPException(401, "invalid_key")
-    return tenant
-
-
 @app.post("/v1/events/order", status_code=202)
-async def take(order: Order, request: Request, tenant: Annotated[str, Depends(tenant_of)]) -> Accepted:
+async def take(order: Order, request: Request, tenant: Tenant) -> Accepted:
     now = datetime.now(UTC)
     occurred = order.event_time or now
     if not now - HORIZON <= occurred <= now + AHEAD:
