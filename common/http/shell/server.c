@@ -5,6 +5,7 @@
 #include "common/http/server.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -13,7 +14,8 @@
 #include "common/http/shell/shell.h"
 #include "common/observe/log.h"
 
-#define TG_HTTP_CUT_MS 1000 /* after the drain: time for the cut answers to leave */
+#define TG_HTTP_CUT_MS  1000      /* after the drain: time for the cut answers to leave */
+#define KEPT_PER_THREAD (8 << 20) /* bytes of freed memory */
 
 static const tg_metric_desc_t metric_descs[] = {
 #define TG_METRIC(id, kind, ...) {TG_##kind, __VA_ARGS__},
@@ -278,9 +280,19 @@ static void raise_descriptor_limit(void)
     }
 }
 
+/* What requests have freed stays with the process: glibc gives a thread's heap back to the kernel
+ * from 128 KiB of free memory at its end on, and faults it in again for the next answer, page by
+ * page. That was a third of the CPU time of a 20 KiB answer. */
+static void keep_freed_memory(void)
+{
+    (void)mallopt(M_TRIM_THRESHOLD, KEPT_PER_THREAD);
+    (void)mallopt(M_MMAP_THRESHOLD, KEPT_PER_THREAD / 2);
+}
+
 int tg_http_server_run(const tg_http_service_t *service)
 {
     raise_descriptor_limit();
+    keep_freed_memory();
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
