@@ -313,17 +313,20 @@ static void set_logical(tg_avro_type_t *type)
         const char *name;
         tg_avro_kind_t kind;
         tg_avro_logical_t logical;
+        uint32_t size; /* of the fixed type */
     } rows[] = {
-        {"uuid", TG_AVRO_STRING, TG_AVRO_UUID},
-        {"date", TG_AVRO_INT, TG_AVRO_DATE},
-        {"time-millis", TG_AVRO_INT, TG_AVRO_TIME_MILLIS},
-        {"time-micros", TG_AVRO_LONG, TG_AVRO_TIME_MICROS},
-        {"timestamp-millis", TG_AVRO_LONG, TG_AVRO_TIMESTAMP_MILLIS},
-        {"timestamp-micros", TG_AVRO_LONG, TG_AVRO_TIMESTAMP_MICROS},
-        {"timestamp-nanos", TG_AVRO_LONG, TG_AVRO_TIMESTAMP_NANOS},
-        {"local-timestamp-millis", TG_AVRO_LONG, TG_AVRO_LOCAL_MILLIS},
-        {"local-timestamp-micros", TG_AVRO_LONG, TG_AVRO_LOCAL_MICROS},
-        {"local-timestamp-nanos", TG_AVRO_LONG, TG_AVRO_LOCAL_NANOS},
+        {"uuid", TG_AVRO_STRING, TG_AVRO_UUID, 0},
+        {"uuid", TG_AVRO_FIXED, TG_AVRO_UUID, 16},
+        {"duration", TG_AVRO_FIXED, TG_AVRO_DURATION, 12},
+        {"date", TG_AVRO_INT, TG_AVRO_DATE, 0},
+        {"time-millis", TG_AVRO_INT, TG_AVRO_TIME_MILLIS, 0},
+        {"time-micros", TG_AVRO_LONG, TG_AVRO_TIME_MICROS, 0},
+        {"timestamp-millis", TG_AVRO_LONG, TG_AVRO_TIMESTAMP_MILLIS, 0},
+        {"timestamp-micros", TG_AVRO_LONG, TG_AVRO_TIMESTAMP_MICROS, 0},
+        {"timestamp-nanos", TG_AVRO_LONG, TG_AVRO_TIMESTAMP_NANOS, 0},
+        {"local-timestamp-millis", TG_AVRO_LONG, TG_AVRO_LOCAL_MILLIS, 0},
+        {"local-timestamp-micros", TG_AVRO_LONG, TG_AVRO_LOCAL_MICROS, 0},
+        {"local-timestamp-nanos", TG_AVRO_LONG, TG_AVRO_LOCAL_NANOS, 0},
     };
     tg_str_t name = tg_avro_attribute(type->json, "logicalType");
     if (name.len == 0)
@@ -334,7 +337,8 @@ static void set_logical(tg_avro_type_t *type)
         return;
     }
     for (size_t i = 0; i < TG_ARRAY_LEN(rows); i++) {
-        if (rows[i].kind == type->kind && tg_str_eq(name, tg_str_from(rows[i].name)))
+        if (rows[i].kind == type->kind && rows[i].size == type->size &&
+            tg_str_eq(name, tg_str_from(rows[i].name)))
             type->logical = rows[i].logical;
     }
 }

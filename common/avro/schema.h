@@ -46,7 +46,8 @@ typedef enum tg_avro_kind {
 typedef enum tg_avro_logical {
     TG_AVRO_PLAIN,
     TG_AVRO_DECIMAL,
-    TG_AVRO_UUID,
+    TG_AVRO_UUID,     /* of a string, or of a fixed type of 16 bytes */
+    TG_AVRO_DURATION, /* of a fixed type of 12 bytes: months, days, milliseconds */
     TG_AVRO_DATE,
     TG_AVRO_TIME_MILLIS,
     TG_AVRO_TIME_MICROS,
