@@ -15,6 +15,7 @@ struct tg_conn {
     PGconn *pg;    /* NULL while there is none */
     bool unsynced; /* something was sent since the last sync */
     bool awaiting; /* a sync was sent whose answer is not read yet */
+    bool copying;  /* out of pipeline mode until the COPY's results are read */
     char sqlstate[6];
     char message[256]; /* one line */
 };
@@ -52,6 +53,7 @@ void tg_conn_disconnect(tg_conn_t *conn)
     conn->pg = NULL;
     conn->unsynced = false;
     conn->awaiting = false;
+    conn->copying = false;
 }
 
 void tg_conn_destroy(tg_conn_t *conn)
@@ -371,9 +373,79 @@ static tg_status_t sync_pipeline(tg_conn_t *conn)
     return status == TG_OK ? tg_conn_synced(conn) : status;
 }
 
+static tg_status_t start_copy(tg_conn_t *conn, const char *sql)
+{
+    PGresult *result = NULL;
+
+    if (PQexitPipelineMode(conn->pg) == 0)
+        return lost(conn, "results are left unread");
+    conn->copying = true;
+    if (PQsendQuery(conn->pg, sql) == 0)
+        return lost(conn, "send failed");
+    tg_status_t status = push(conn);
+    if (status == TG_OK)
+        status = next_result(conn, &result);
+    if (status != TG_OK)
+        return status;
+    if (PQresultStatus(result) != PGRES_COPY_IN)
+        return read_failure(conn, result);
+    PQclear(result);
+    return TG_OK;
+}
+
+tg_status_t tg_conn_copy(tg_conn_t *conn, const char *sql, tg_str_t rows)
+{
+    if (conn->pg == NULL)
+        return TG_UNAVAILABLE;
+    assert(!conn->unsynced && !conn->awaiting && !conn->copying);
+    assert(rows.len <= INT32_MAX);
+    tg_status_t status = start_copy(conn, sql);
+    if (status != TG_OK)
+        return status;
+    if (PQputCopyData(conn->pg, rows.ptr, (int)rows.len) != 1 || PQputCopyEnd(conn->pg, NULL) != 1)
+        return lost(conn, "send failed");
+    return push(conn);
+}
+
+/* Reads what is left of a COPY and goes back into the pipeline. */
+static tg_status_t end_copy(tg_conn_t *conn)
+{
+    PGresult *result = NULL;
+    tg_status_t status = next_result(conn, &result);
+
+    while (status == TG_OK && result != NULL && PQstatus(conn->pg) == CONNECTION_OK) {
+        PQclear(result);
+        status = next_result(conn, &result);
+    }
+    if (status != TG_OK)
+        return status;
+    conn->copying = false;
+    if (result == NULL && PQenterPipelineMode(conn->pg) != 0)
+        return TG_OK;
+    PQclear(result);
+    return lost(conn, "connection lost");
+}
+
+tg_status_t tg_conn_copied(tg_conn_t *conn, uint64_t *out_rows)
+{
+    PGresult *result = NULL;
+    tg_status_t status = next_result(conn, &result);
+
+    if (status != TG_OK)
+        return status;
+    assert(conn->copying);
+    if (PQresultStatus(result) != PGRES_COMMAND_OK)
+        return read_failure(conn, result);
+    status = tg_str_to_u64(tg_str_from(PQcmdTuples(result)), out_rows);
+    PQclear(result);
+    return status == TG_OK ? end_copy(conn) : lost(conn, "COPY did not say its count");
+}
+
 /* Ends the round and any open transaction; false when the connection did not survive it. */
 static bool end_round(tg_conn_t *conn)
 {
+    if (conn->copying && end_copy(conn) != TG_OK)
+        return false;
     if (conn->awaiting && tg_conn_synced(conn) != TG_OK)
         return false;
     if (conn->unsynced && sync_pipeline(conn) != TG_OK)

@@ -73,6 +73,12 @@ bool tg_conn_answered(tg_conn_t *conn);
 /* Reads and drops the next result. */
 TG_NODISCARD tg_status_t tg_conn_expect(tg_conn_t *conn);
 
+/* One COPY … FROM STDIN of the open transaction, which has no results left to be read: sends `rows`
+ * whole (an aborted COPY is an error of its transaction like any other); tg_conn_copied waits for
+ * the server's count. libpq has no COPY in pipeline mode, so the pipeline is left in between. */
+TG_NODISCARD tg_status_t tg_conn_copy(tg_conn_t *conn, const char *sql, tg_str_t rows);
+TG_NODISCARD tg_status_t tg_conn_copied(tg_conn_t *conn, uint64_t *out_rows);
+
 /* Ends the pipeline's round: all results are drained; an open transaction is rolled back. The
  * connection is dropped when that fails. */
 void tg_conn_settle(tg_conn_t *conn);

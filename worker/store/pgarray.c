@@ -59,27 +59,42 @@ void tg_pgarray_clear(tg_pgarray_t *array)
     array->nulls = false;
 }
 
-/* Room for one element of `size` bytes behind its length; NULL when it does not fit. */
-static char *element(tg_pgarray_t *array, size_t size)
+char *tg_pg_cell(tg_buf_t *out, size_t size)
 {
-    size_t header = array->count == 0 ? HEADER_BYTES : 0;
-    char *at = size > INT32_MAX ? NULL : tg_buf_reserve(&array->bytes, header + 4 + size);
+    char *at = size > INT32_MAX ? NULL : tg_buf_reserve(out, 4 + size);
 
     if (at == NULL) {
-        array->bytes.failed = true;
+        out->failed = true;
         return NULL;
     }
-    array->bytes.len += header + 4 + size;
-    array->count++;
-    tg_pg_put_int4(at + header, (int32_t)size);
-    return at + header + 4;
+    out->len += 4 + size;
+    tg_pg_put_int4(at, (int32_t)size);
+    return at + 4;
+}
+
+void tg_pg_cell_null(tg_buf_t *out)
+{
+    char *at = tg_pg_cell(out, 0);
+    if (at != NULL)
+        tg_pg_put_int4(at - 4, -1);
+}
+
+/* Counts one more element; the first one stands behind the header, which is written last. */
+static tg_buf_t *next(tg_pgarray_t *array)
+{
+    if (array->count++ == 0 && tg_buf_reserve(&array->bytes, HEADER_BYTES) != NULL)
+        array->bytes.len = HEADER_BYTES;
+    return &array->bytes;
+}
+
+static char *element(tg_pgarray_t *array, size_t size)
+{
+    return tg_pg_cell(next(array), size);
 }
 
 void tg_pgarray_null(tg_pgarray_t *array)
 {
-    char *at = element(array, 0);
-    if (at != NULL)
-        tg_pg_put_int4(at - 4, -1);
+    tg_pg_cell_null(next(array));
     array->nulls = true;
 }
 

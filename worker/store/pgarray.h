@@ -59,6 +59,11 @@ void tg_pgarray_uuid(tg_pgarray_t *array, const tg_uuid_t *uuid);
  * something did not fit. */
 TG_NODISCARD tg_status_t tg_pgarray_finish(tg_pgarray_t *array, tg_str_t *out_bytes);
 
+/* Room for one value of `size` bytes behind its length, the form that arrays and COPY share; NULL,
+ * and `out` has failed, when it does not fit. */
+char *tg_pg_cell(tg_buf_t *out, size_t size);
+void tg_pg_cell_null(tg_buf_t *out);
+
 /* Big-endian integers, as libpq's binary format has them. */
 int32_t tg_pg_get_int4(const char *bytes);
 int64_t tg_pg_get_int8(const char *bytes);

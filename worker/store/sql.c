@@ -17,13 +17,17 @@
     "event_id, n) "                                                                                \
     "JOIN data.event_times k USING (tenant_id, type, event_id) ORDER BY q.n"
 
+#define EVENT_COLUMNS                                                                              \
+    "tenant_id, type, event_id, occurred_at, received_at, processed_at, kind, entity, user_id, "   \
+    "value, payload"
+const char tg_sql_copy_events[] = "COPY data.events (" EVENT_COLUMNS ") FROM STDIN (FORMAT binary)";
+
 #define EVENTS                                                                                     \
-    "INSERT INTO data.events (tenant_id, type, event_id, occurred_at, received_at, processed_at, " \
-    "kind, entity, user_id, value, payload) "                                                      \
+    "INSERT INTO data.events (" EVENT_COLUMNS ") "                                                 \
     "SELECT t, y, i, o, r, $11, k, e, u, v, p::jsonb FROM ("                                       \
     "SELECT unnest($1) t, unnest($2) y, unnest($3) i, unnest($4) o, unnest($5) r, unnest($6) k, "  \
-    "unnest($7) e, unnest($8) u, unnest($9) v, unnest($10) p) q ON CONFLICT DO NOTHING"
-#define EVENTS_KEYS EVENTS " RETURNING tenant_id, type, event_id, occurred_at"
+    "unnest($7) e, unnest($8) u, unnest($9) v, unnest($10) p) q ON CONFLICT DO NOTHING "           \
+    "RETURNING tenant_id, type, event_id, occurred_at"
 
 #define MINUTES                                                                                    \
     "INSERT INTO data.metric_minute AS m (tenant_id, type, bucket, kind, entity, count, "          \
@@ -127,7 +131,6 @@ const tg_statement_t tg_sql_statements[TG_SQL_COUNT] = {
     [TG_SQL_KEEP_TIMES] = {"keep_times", KEEP_TIMES, 4, {TA, TA, UA, ZA}},
     [TG_SQL_READ_TIMES] = {"read_times", READ_TIMES, 3, {TA, TA, UA}},
     [TG_SQL_EVENTS] = {"events", EVENTS, 11, {TA, TA, UA, ZA, ZA, TA, TA, TA, FA, TA, TG_PG_TIMESTAMPTZ}},
-    [TG_SQL_EVENTS_KEYS] = {"events_keys", EVENTS_KEYS, 11, {TA, TA, UA, ZA, ZA, TA, TA, TA, FA, TA, TG_PG_TIMESTAMPTZ}},
     [TG_SQL_MINUTES] = {"minutes", MINUTES, 10, {TA, TA, ZA, TA, TA, IA, IA, TA, FA, FA}},
     [TG_SQL_STATES] = {"states", STATES, 5, {TA, TA, TA, TA, IA}},
     [TG_SQL_HOURS] = {"hours", HOURS, 3, {TA, ZA, TG_PG_INT4_ARRAY}},

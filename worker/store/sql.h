@@ -11,11 +11,10 @@
 #include "worker/store/conn.h"
 
 enum tg_sql {
-    TG_SQL_FENCE,       /* topic, partition, epoch, next_offset: 0 rows when fenced */
-    TG_SQL_KEEP_TIMES,  /* tenant[], type[], id[], time[] */
-    TG_SQL_READ_TIMES,  /* tenant[], type[], id[]: the time kept for each */
-    TG_SQL_EVENTS,      /* the columns of data.events; says how many rows are new */
-    TG_SQL_EVENTS_KEYS, /* the same; returns the keys of the new rows */
+    TG_SQL_FENCE,      /* topic, partition, epoch, next_offset: 0 rows when fenced */
+    TG_SQL_KEEP_TIMES, /* tenant[], type[], id[], time[] */
+    TG_SQL_READ_TIMES, /* tenant[], type[], id[]: the time kept for each */
+    TG_SQL_EVENTS,     /* the columns of data.events; returns the keys of the new rows */
     TG_SQL_MINUTES,
     TG_SQL_STATES,
     TG_SQL_HOURS, /* tenant[], hour[], late[] (0 or 1) */
@@ -37,5 +36,8 @@ enum tg_sql {
 };
 
 extern const tg_statement_t tg_sql_statements[TG_SQL_COUNT];
+
+/* Not prepared: COPY cannot be. All columns of data.events, binary. */
+extern const char tg_sql_copy_events[];
 
 #endif
