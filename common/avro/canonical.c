@@ -5,8 +5,6 @@
 
 #include "common/base/table.h"
 
-#define CRC_EMPTY UINT64_C(0xc15d213aa4d7a795)
-
 struct writer {
     tg_buf_t *out;
     tg_table_t *seen; /* full names that were written */
@@ -118,15 +116,4 @@ tg_status_t tg_avro_canonical(const tg_avro_schema_t *schema, tg_buf_t *out)
     tg_status_t status = write_type(&w, tg_avro_schema_root(schema));
     tg_table_destroy(w.seen);
     return status == TG_OK && out->failed ? TG_NOMEM : status;
-}
-
-uint64_t tg_avro_fingerprint(tg_str_t canonical)
-{
-    uint64_t crc = CRC_EMPTY;
-    for (size_t i = 0; i < canonical.len; i++) {
-        crc ^= (uint8_t)canonical.ptr[i];
-        for (int bit = 0; bit < 8; bit++)
-            crc = (crc >> 1) ^ (CRC_EMPTY & (0 - (crc & 1)));
-    }
-    return crc;
 }

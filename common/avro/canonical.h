@@ -1,17 +1,15 @@
-/* Parsing Canonical Form of a schema, and its 64-bit fingerprint (Avro 1.11, "Parsing Canonical
- * Form for Schemas"): two schemas that read the same bytes alike have the same form, whatever their
- * spacing, order of attributes, docs, aliases or defaults.
+/* Parsing Canonical Form of a schema (Avro 1.11, "Parsing Canonical Form for Schemas"): two schemas
+ * that read the same bytes alike have the same form, whatever their spacing, order of attributes,
+ * docs, aliases or defaults. Types of references are written out.
  *
  * Threads: any. */
 #ifndef TG_AVRO_CANONICAL_H
 #define TG_AVRO_CANONICAL_H
 
+#include "common/avro/fingerprint.h"
 #include "common/avro/schema.h"
 
 /* Appends the form. TG_NOMEM when out of memory or at the buffer's limit. */
 TG_NODISCARD tg_status_t tg_avro_canonical(const tg_avro_schema_t *schema, tg_buf_t *out);
-
-/* CRC-64-AVRO, the Rabin fingerprint, of a canonical form. */
-uint64_t tg_avro_fingerprint(tg_str_t canonical);
 
 #endif

@@ -13,13 +13,17 @@
 
 #include "common/base/str.h"
 
-#define TG_AVRO_SCHEMA_BYTES_MAX  ((size_t)1 << 20)
-#define TG_AVRO_SCHEMA_DEPTH_MAX  64    /* nesting of the schema's text */
-#define TG_AVRO_NAMED_MAX         1000  /* records, enums and fixed types */
-#define TG_AVRO_FIELDS_MAX        5000  /* of all records together */
-#define TG_AVRO_SYMBOLS_MAX       10000 /* of all enums together */
-#define TG_AVRO_BRANCHES_MAX      256   /* of one union */
-#define TG_AVRO_NAME_MAX          512   /* bytes of a full name, field name or symbol */
+#define TG_AVRO_SCHEMA_BYTES_MAX  ((size_t)256 << 10)
+#define TG_AVRO_SCHEMA_DEPTH_MAX  64    /* nesting of types */
+#define TG_AVRO_TEXT_DEPTH_MAX    256   /* nesting of the JSON text, custom attributes included */
+#define TG_AVRO_NAMES_MAX         10000 /* types, fields, symbols and aliases together */
+#define TG_AVRO_NAMED_MAX         TG_AVRO_NAMES_MAX
+#define TG_AVRO_FIELDS_MAX        TG_AVRO_NAMES_MAX
+#define TG_AVRO_SYMBOLS_MAX       TG_AVRO_NAMES_MAX
+#define TG_AVRO_REFS_MAX          1000 /* schemas that one schema refers to */
+#define TG_AVRO_REF_DEPTH_MAX     16   /* references of references */
+#define TG_AVRO_BRANCHES_MAX      256  /* of one union */
+#define TG_AVRO_NAME_MAX          512  /* bytes of a full name, field name or symbol */
 #define TG_AVRO_FIXED_MAX         ((int64_t)1 << 20)
 #define TG_AVRO_PRECISION_MAX     1000 /* digits of a decimal; beyond, it is plain bytes */
 #define TG_AVRO_DEFAULT_BYTES_MAX ((size_t)64 << 10) /* one default, encoded */
@@ -78,8 +82,9 @@ typedef struct tg_avro_field {
 struct tg_avro_type {
     tg_avro_kind_t kind;
     tg_avro_logical_t logical;
-    bool finite;             /* records: some value of it has an end; always true after the parse */
+    bool finite;             /* records: some value of it has an end; see the parse functions */
     bool may_be_empty;       /* some value of it encodes to no bytes */
+    uint32_t id;             /* record, enum, fixed: its place in its schema, from 0 */
     uint32_t size;           /* fixed: bytes */
     uint32_t precision;      /* decimal */
     uint32_t scale;          /* decimal */
@@ -105,7 +110,22 @@ typedef struct tg_avro_schema tg_avro_schema_t;
 TG_NODISCARD tg_status_t tg_avro_schema_parse(tg_str_t text, tg_avro_schema_t **out_schema,
                                               tg_error_t *error);
 
-/* Frees the schema and all of its types. NULL is allowed. */
+/* As tg_avro_schema_parse; the named types of `refs`, and of what those refer to, are known in
+ * `text`. Schemas are shared: the result keeps its refs alive, the caller may destroy them at once.
+ * Two refs may both know a type if it reads the same in both. */
+TG_NODISCARD tg_status_t tg_avro_schema_parse_refs(tg_str_t text,
+                                                   const tg_avro_schema_t *const *refs,
+                                                   size_t ref_count, tg_avro_schema_t **out_schema,
+                                                   tg_error_t *error);
+
+/* As tg_avro_schema_parse, but takes records that contain themselves without an end ("record R {R
+ * r}"): other implementations do, and compare them. For compat.h, canonical.h and print.h only; no
+ * value of such a type exists. */
+TG_NODISCARD tg_status_t tg_avro_schema_parse_endless(tg_str_t text, tg_avro_schema_t **out_schema,
+                                                      tg_error_t *error);
+
+/* Lets go of the schema: it is freed with all of its types as soon as no schema refers to it. NULL
+ * is allowed. */
 void tg_avro_schema_destroy(tg_avro_schema_t *schema);
 
 /* The outermost type; borrowed like everything that hangs on it. */
