@@ -25,6 +25,7 @@ static int database_create(tg_pg_server_t *server, char dsn[128])
         "migrations/common/0001_schemas_and_roles.sql",
         "migrations/common/0002_control.sql",
         "migrations/common/0003_registry.sql",
+        "migrations/common/0022_registry.sql",
     };
     if (tg_pg_server_create(server) != 0)
         return -1;

@@ -133,8 +133,11 @@ RIGHTS = {
     "tidegate_gateway": {f"control.{table}": {"SELECT"} for table in
                          ("tenants", "plans", "api_keys", "config_version")},
     "tidegate_registry": {
-        "control.schemas": {"SELECT", "INSERT"},
-        "control.subject_versions": {"SELECT", "INSERT", "UPDATE"},
+        "control.schemas": {"SELECT", "INSERT", "UPDATE", "DELETE"},
+        "control.subjects": {"SELECT", "INSERT", "UPDATE"},
+        "control.subject_versions": {"SELECT", "INSERT", "UPDATE", "DELETE"},
+        "control.schema_references": {"SELECT", "INSERT", "DELETE"},
+        "control.registry_state": {"SELECT", "UPDATE"},
         "control.config_version": {"SELECT"},
         "control.schema_ids": {"USAGE"},
     },
