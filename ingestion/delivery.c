@@ -80,7 +80,7 @@ void tg_delivery_start(tg_delivery_t *delivery, const tg_event_type_t *type, tg_
 
 void tg_delivery_without_type(tg_delivery_t *delivery, tg_status_t status)
 {
-    if (status == TG_NOT_FOUND) {
+    if (status == TG_NOT_FOUND || status == TG_INVALID) {
         const tg_event_error_t unknown = {
             .code = "unknown_type",
             .field = "type",

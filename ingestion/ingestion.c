@@ -23,6 +23,7 @@
 struct tg_ingestion {
     const tg_ingestion_config_t *config;
     tg_registry_client_t *registry;
+    tg_announce_t *announce; /* NULL without pg.dsn */
     tg_metrics_t *metrics;
     tg_http_route_t routes[ROUTES];
     tg_http_service_t service;
@@ -45,6 +46,8 @@ static const tg_option_t options[] = {
     {"registry.instances",     TG_OPT_STR,    AT(registry_instances),        "127.0.0.1:8083", 3, 1024, "Registry instances, host:port[,...]."},
     {"registry.timeout",       TG_OPT_MS,     AT(registry_timeout_ms),       "2s",     10, 60000,       "Longest wait for the registry's answer."},
     {"registry.refresh",       TG_OPT_MS,     AT(registry_refresh_ms),       "1s",     100, 3600000,    "How often the newest version of a type in use is asked for."},
+    {"pg.dsn",                 TG_OPT_SECRET, AT(pg_dsn),                    "",       0, 4096,         "PostgreSQL connection string of the role that hears which event types have changed; empty: they are found by registry.refresh."},
+    {"watch.poll",             TG_OPT_MS,     AT(watch_poll_ms),             "300ms",  50, 60000,       "How often PostgreSQL is asked for them; the bound of a new type's first event."},
     {"gateway.secret",         TG_OPT_SECRET, AT(secret),                    "",       16, 256,         "Shared secret of the services; requests without it are refused."},
     {"event.max_bytes",        TG_OPT_BYTES,  AT(event_max_bytes),           "256KiB", 256, 1000000,    "Largest event as JSON."},
     {"request.max_bytes",      TG_OPT_BYTES,  AT(request_max_bytes),         "10MiB",  256, 33554432,   "Largest body of a batch."},
@@ -66,6 +69,17 @@ const tg_program_t tg_ingestion_program = {
 
 /* --- threads --- */
 
+/* What all threads share is told by the first. */
+static void set_shared_gauges(tg_ingestion_thread_t *thread)
+{
+    const tg_ingestion_t *ingestion = thread->ingestion;
+    uint64_t announced = ingestion->announce == NULL ? 0 : tg_announce_total(ingestion->announce);
+    tg_metric_add(thread->shard, ING_TYPES_ANNOUNCED, 0, announced - thread->announced);
+    thread->announced = announced;
+    tg_metric_set(thread->shard, ING_TYPES_CACHED, 0,
+                  (int64_t)tg_registry_client_cached(thread->registry));
+}
+
 static void on_gauges(void *arg)
 {
     tg_ingestion_thread_t *thread = arg;
@@ -79,6 +93,8 @@ static void on_gauges(void *arg)
     tg_metric_set(thread->shard, ING_KAFKA_UP, 0, stats.available ? 1 : 0);
     tg_metric_add(thread->shard, ING_RECREATED, 0, stats.recreated_total - thread->recreated);
     thread->recreated = stats.recreated_total;
+    if (thread->number == 0)
+        set_shared_gauges(thread);
     tg_timer_start(thread->loop, &thread->gauges, GAUGES_MS, on_gauges, thread);
 }
 
@@ -177,8 +193,15 @@ static bool ready(void *arg, tg_buf_t *out)
                   "{\"name\":\"registry\",\"ready\":%s,\"detail\":", registry ? "true" : "false");
     tg_buf_json_string(out, tg_buf_view(&detail));
     tg_buf_byte(out, '}');
+    if (ingestion->announce != NULL) {
+        tg_buf_clear(&detail);
+        (void)tg_announce_current(ingestion->announce, &detail);
+        tg_buf_str(out, TG_STR(",{\"name\":\"control_tables\",\"ready\":true,\"detail\":"));
+        tg_buf_json_string(out, tg_buf_view(&detail));
+        tg_buf_byte(out, '}');
+    }
     tg_buf_dispose(&detail);
-    return kafka && registry;
+    return kafka && registry; /* without the control tables events go on */
 }
 
 /* --- the service --- */
@@ -242,6 +265,9 @@ tg_status_t tg_ingestion_open(const tg_ingestion_config_t *config, tg_ingestion_
         .refresh_ms = config->registry_refresh_ms,
     };
     tg_status_t status = tg_registry_client_open(&registry, &ingestion->registry, error);
+    if (status == TG_OK && config->pg_dsn != NULL && config->pg_dsn[0] != '\0')
+        status = tg_announce_open(config->pg_dsn, config->watch_poll_ms, ingestion->registry,
+                                  &ingestion->announce, error);
     if (status != TG_OK) {
         tg_ingestion_close(ingestion);
         return status;
@@ -255,6 +281,7 @@ void tg_ingestion_close(tg_ingestion_t *ingestion)
 {
     if (ingestion == NULL)
         return;
+    tg_announce_close(ingestion->announce);
     tg_registry_client_close(ingestion->registry);
     tg_metrics_destroy(ingestion->metrics);
     free(ingestion);

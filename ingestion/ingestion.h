@@ -12,6 +12,7 @@
 #include "common/event/registry_client.h"
 #include "common/http/server.h"
 #include "common/kafka/producer.h"
+#include "ingestion/announce.h"
 
 typedef struct tg_ingestion_config {
     tg_http_config_t http;
@@ -23,6 +24,8 @@ typedef struct tg_ingestion_config {
     char *registry_instances;
     uint64_t registry_timeout_ms;
     uint64_t registry_refresh_ms;
+    char *pg_dsn; /* "": changed types are found by refreshing only */
+    uint64_t watch_poll_ms;
     char *secret;
     uint64_t event_max_bytes;
     uint64_t request_max_bytes;
@@ -54,6 +57,7 @@ typedef struct tg_ingestion_thread {
     size_t unpacked_bytes; /* of bodies that were decompressed and are still held */
     size_t fetches;        /* type fetches that have not come back */
     uint64_t recreated;    /* producers, as counted so far */
+    uint64_t announced;    /* changed types, as counted so far (by thread 0) */
     tg_timer_t gauges;
     unsigned number; /* of this thread, from 0 */
 } tg_ingestion_thread_t;

@@ -112,6 +112,8 @@ tg_status_t tg_types_find(tg_types_t *types, tg_str_t name, const tg_event_type_
         *out_type = entry->type;
         *out_number = (uint32_t)types->last;
     }
+    if (entry->status == TG_INVALID) /* a schema that nobody can send events of */
+        return TG_NOT_FOUND;
     return entry->status == TG_OK || entry->status == TG_NOT_FOUND || entry->status == TG_FULL
                ? entry->status
                : TG_UNAVAILABLE;

@@ -41,6 +41,10 @@ void tg_event_type_unref(tg_event_type_t *type); /* NULL is allowed */
 tg_str_t tg_event_type_name(const tg_event_type_t *type);
 uint32_t tg_event_type_schema_id(const tg_event_type_t *type);
 
+/* Whether any field has a role. A record without one can be decoded, but is no event type: nobody
+ * sends events of it. */
+bool tg_event_type_has_roles(const tg_event_type_t *type);
+
 /* The declared running state ("state" of the record): its name ('' if none) and the change that one
  * event of `kind` makes (0 if none). */
 tg_str_t tg_event_type_state(const tg_event_type_t *type);

@@ -21,6 +21,7 @@ typedef struct tg_registry_entry {
     tg_event_type_t *type; /* owned reference; NULL when not known */
     tg_status_t failure;   /* why not; TG_OK when never asked */
     bool in_flight;        /* a fetch is under way: the entry stays where it is */
+    bool outdated;         /* and what it brings may be older than an announcement */
     uint64_t retry_at_ms;  /* without a type: not asked again before */
     uint64_t fetched_ms, used_ms;
     void *waiters; /* the client's */

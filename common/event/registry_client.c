@@ -121,6 +121,15 @@ static uint64_t retry_after(tg_status_t status)
     return status == TG_UNAVAILABLE ? RETRY_AWAY_MS : RETRY_UNKNOWN_MS;
 }
 
+/* What is known of the newest version counts no more. The mutex is held. */
+static void entry_outdate(tg_registry_entry_t *entry)
+{
+    assert(entry->id == 0);
+    entry->outdated = entry->in_flight;
+    entry->retry_at_ms = 0; /* asked for by the next who wants it, */
+    entry->fetched_ms = 0;  /* or by the tick while it is in use */
+}
+
 /* Writes a fetch's outcome into its entry. A registry that is away, or a version that cannot be
  * compiled, changes nothing for a type that is known. Takes `plan`. The mutex is held. */
 static void entry_update(tg_registry_entry_t *entry, tg_status_t status, tg_event_type_t *plan)
@@ -143,6 +152,8 @@ static void settle(tg_registry_client_t *client, tg_registry_entry_t *entry, tg_
     assert(entry->in_flight);
     entry_update(entry, status, plan);
     entry->in_flight = false;
+    if (entry->outdated)
+        entry_outdate(entry);
     struct waiter *waiters = entry->waiters;
     entry->waiters = NULL;
     while (waiters != NULL) {
@@ -216,7 +227,14 @@ static tg_status_t read_answer(tg_registry_client_t *client, const tg_registry_e
                     TG_F_TEXT("reason", error.text));
         return TG_UNAVAILABLE;
     }
-    return plan_of(client, tg_str_from(entry->type_name), answer.id, answer.schema, out_plan);
+    tg_event_type_t *plan = NULL;
+    status = plan_of(client, tg_str_from(entry->type_name), answer.id, answer.schema, &plan);
+    if (status == TG_OK && entry->id == 0 && !tg_event_type_has_roles(plan)) {
+        tg_event_type_unref(plan);
+        return TG_NOT_FOUND;
+    }
+    *out_plan = plan;
+    return status;
 }
 
 static void note_answer(tg_registry_client_t *client, const tg_http_response_t *response)
@@ -601,6 +619,53 @@ tg_status_t tg_registry_type_fetch(tg_registry_client_t *client, tg_str_t tenant
         deliver(client, waiter, named ? TG_UNAVAILABLE : TG_NOT_FOUND, NULL);
     pthread_mutex_unlock(&client->mutex);
     return TG_OK;
+}
+
+/* --- announcements --- */
+
+/* Fetched at once where it is known. The mutex is held. */
+static void renew(tg_registry_client_t *client, tg_registry_entry_t *entry)
+{
+    entry_outdate(entry);
+    if (entry->type != NULL && !entry->in_flight)
+        (void)request_fetch(client, entry); /* else by the tick */
+}
+
+void tg_registry_client_announce(tg_registry_client_t *client, tg_str_t tenant, tg_str_t type)
+{
+    pthread_mutex_lock(&client->mutex);
+    tg_registry_entry_t *entry = tg_registry_cache_get(client->cache, tenant, type, 0);
+    if (tenant.len > 0 && entry != NULL)
+        renew(client, entry);
+    size_t cursor = 0;
+    while (tenant.len == 0 && (entry = tg_registry_cache_next(client->cache, &cursor)) != NULL) {
+        if (entry->id == 0 && tg_str_eq(tg_str_from(entry->type_name), type))
+            renew(client, entry);
+    }
+    pthread_mutex_unlock(&client->mutex);
+}
+
+void tg_registry_client_announce_all(tg_registry_client_t *client)
+{
+    uint64_t now = tg_time_mono_ms();
+    pthread_mutex_lock(&client->mutex);
+    size_t cursor = 0;
+    tg_registry_entry_t *entry = tg_registry_cache_next(client->cache, &cursor);
+    for (; entry != NULL; entry = tg_registry_cache_next(client->cache, &cursor)) {
+        if (entry->id != 0)
+            continue;
+        entry_outdate(entry);
+        entry->used_ms = now; /* so that the tick takes it, some at a time */
+    }
+    pthread_mutex_unlock(&client->mutex);
+}
+
+size_t tg_registry_client_cached(tg_registry_client_t *client)
+{
+    pthread_mutex_lock(&client->mutex);
+    size_t count = tg_registry_cache_len(client->cache);
+    pthread_mutex_unlock(&client->mutex);
+    return count;
 }
 
 static struct timespec monotonic_at(uint64_t ms)

@@ -39,12 +39,24 @@ tg_event_type_t *tg_registry_type_cached(tg_registry_client_t *client, tg_str_t 
                                          tg_str_t type);
 
 /* Fetches; `done` is posted to `loop` within the config's timeout, never called before returning.
- * status: TG_OK (`type` is the callback's), TG_NOT_FOUND, TG_UNAVAILABLE, TG_INVALID (the schema
- * does not compile; logged). On TG_NOMEM `done` does not come. */
+ * status: TG_OK (`type` is the callback's), TG_NOT_FOUND (also for a schema without roles),
+ * TG_UNAVAILABLE, TG_INVALID (the schema does not compile; logged). On TG_NOMEM `done` does not
+ * come. */
 typedef void (*tg_registry_done_fn)(void *arg, tg_status_t status, tg_event_type_t *type);
 TG_NODISCARD tg_status_t tg_registry_type_fetch(tg_registry_client_t *client, tg_str_t tenant,
                                                 tg_str_t type, tg_loop_t *loop,
                                                 tg_registry_done_fn done, void *arg);
+
+/* The newest version of the tenant's type may be another one now (tenant "": of the default
+ * context's type, whoever sees it): it is asked for at once, and until then what is known serves.
+ * A type that was unknown is asked for by whoever wants it next. Any thread. */
+void tg_registry_client_announce(tg_registry_client_t *client, tg_str_t tenant, tg_str_t type);
+
+/* The same of all types, when nobody knows which ones. */
+void tg_registry_client_announce_all(tg_registry_client_t *client);
+
+/* What the cache holds: types and ids, also those known not to exist. */
+size_t tg_registry_client_cached(tg_registry_client_t *client);
 
 /* By id, for consumers: waits at most timeout_ms (TG_TIMEOUT). `type` is the name from the record's
  * header. An id is looked up as `tenant` sees it. Status as above. */

@@ -377,6 +377,16 @@ uint32_t tg_event_type_schema_id(const tg_event_type_t *type)
     return type->schema_id;
 }
 
+bool tg_event_type_has_roles(const tg_event_type_t *type)
+{
+    assert(type != NULL);
+    for (int role = TG_EVENT_ID; role < TG_EVENT_ROLES; role++) {
+        if (type->role_field[role] >= 0)
+            return true;
+    }
+    return false;
+}
+
 tg_str_t tg_event_type_state(const tg_event_type_t *type)
 {
     assert(type != NULL);

@@ -140,7 +140,9 @@ RIGHTS = {
         "control.registry_state": {"SELECT", "UPDATE"},
         "control.config_version": {"SELECT"},
         "control.schema_ids": {"USAGE"},
+        "control.event_types": {"SELECT"},
     },
+    "tidegate_ingestion": {f"control.{table}": {"SELECT"} for table in ("config_version", "event_types")},
     "tidegate_worker": {
         "control.tenants": {"SELECT"}, "control.plans": {"SELECT"},
         "control.config_version": {"SELECT"},
@@ -206,7 +208,7 @@ def test_the_query_role_cannot_even_name_what_is_in_data(filled):
 
 
 @pytest.mark.parametrize("role", ["tidegate_query", "tidegate_worker", "tidegate_gateway",
-                                  "tidegate_registry"])
+                                  "tidegate_registry", "tidegate_ingestion"])
 def test_no_service_can_make_objects_or_change_others(filled, role):
     for sql in ("CREATE TABLE data.x (x int)", "CREATE TABLE api.x (x int)",
                 "CREATE TABLE control.x (x int)", "CREATE TABLE public.x (x int)",

@@ -14,7 +14,7 @@ struct fake_registry {
     char listen[32], admin[32];
     tg_http_service_t service; /* the server borrows it */
     tg_http_server_t *server;
-    atomic_bool fail, upgraded, forgotten;
+    atomic_bool fail, upgraded, forgotten, hidden;
     atomic_uint requests;
 };
 
@@ -22,6 +22,8 @@ static const char visit_schema[] = "{\"type\":\"record\",\"name\":\"Visit\",\"fi
                                    "{\"name\":\"ref\",\"type\":\"string\",\"role\":\"id\"},"
                                    "{\"name\":\"page\",\"type\":\"string\",\"role\":\"entity\"},"
                                    "{\"name\":\"ms\",\"type\":\"double\",\"role\":\"value\"}]}";
+static const char plain_schema[] = "{\"type\":\"record\",\"name\":\"Plain\",\"fields\":["
+                                   "{\"name\":\"note\",\"type\":\"string\"}]}";
 static const char order_2_schema[] =
     "{\"type\":\"record\",\"name\":\"Order\",\"namespace\":\"tidegate\",\"fields\":["
     "{\"name\":\"order_id\",\"type\":[\"null\",\"string\"],\"default\":null,\"role\":\"id\"},"
@@ -51,7 +53,12 @@ static bool newest(const fake_registry_t *registry, tg_str_t tenant, tg_str_t na
     if (tg_str_eq(name, TG_STR("visit"))) {
         tg_buf_str(schema, TG_STR(visit_schema));
         *out_id = FAKE_VISIT;
-        return tg_str_eq(tenant, TG_STR("acme"));
+        return tg_str_eq(tenant, TG_STR("acme")) && !atomic_load(&registry->hidden);
+    }
+    if (tg_str_eq(name, TG_STR("plain"))) {
+        tg_buf_str(schema, TG_STR(plain_schema));
+        *out_id = FAKE_PLAIN;
+        return true;
     }
     if (tg_str_eq(name, TG_STR("broken"))) {
         tg_buf_str(schema, TG_STR("{\"type\":\"nonsense\"}"));
@@ -78,6 +85,8 @@ static bool by_id(const fake_registry_t *registry, tg_str_t tenant, tg_str_t id,
         return newest(registry, tenant, TG_STR("visit"), schema, &ignored);
     if (tg_str_eq(id, TG_STR("4")))
         return newest(registry, tenant, TG_STR("broken"), schema, &ignored);
+    if (tg_str_eq(id, TG_STR("5")))
+        return newest(registry, tenant, TG_STR("plain"), schema, &ignored);
     return false;
 }
 
@@ -216,6 +225,11 @@ void fake_registry_upgrade(fake_registry_t *registry)
 void fake_registry_forget(fake_registry_t *registry)
 {
     atomic_store(&registry->forgotten, true);
+}
+
+void fake_registry_hide_visit(fake_registry_t *registry, bool hide)
+{
+    atomic_store(&registry->hidden, hide);
 }
 
 unsigned fake_registry_schema_requests(const fake_registry_t *registry)

@@ -178,6 +178,54 @@ static void a_new_version_is_picked_up_while_the_type_is_in_use(void **state)
     fixture_close(&f);
 }
 
+static void an_announced_version_is_fetched_at_once(void **state)
+{
+    (void)state;
+    struct fixture f = fixture_open(60000, 2000);
+    uint32_t id = 0;
+    assert_int_equal(fetch(&f, ACME, ORDER, &id), TG_OK);
+    fake_registry_upgrade(f.registry);
+    tg_registry_client_announce(f.client, ACME, ORDER); /* none of the tenant's own */
+    tg_registry_client_announce(f.client, TG_STR("acme"), TG_STR("nothing"));
+    wait_cached(&f, FAKE_ORDER_1);
+    tg_registry_client_announce(f.client, TG_STR(""), ORDER);
+    wait_cached(&f, FAKE_ORDER_2);
+    fake_registry_forget(f.registry);
+    tg_registry_client_announce_all(f.client);
+    wait_cached(&f, 0);
+    fixture_close(&f);
+}
+
+static void an_announced_type_is_unknown_no_more(void **state)
+{
+    (void)state;
+    struct fixture f = fixture_open(60000, 2000);
+    uint32_t id = 0;
+    fake_registry_hide_visit(f.registry, true);
+    assert_int_equal(fetch(&f, ACME, TG_STR("visit"), &id), TG_NOT_FOUND);
+    fake_registry_hide_visit(f.registry, false);
+    tg_registry_client_announce(f.client, ACME, TG_STR("visit"));
+    assert_int_equal(fetch(&f, ACME, TG_STR("visit"), &id), TG_OK);
+    assert_int_equal(id, FAKE_VISIT);
+    assert_int_equal(tg_registry_client_cached(f.client), 1);
+    fixture_close(&f);
+}
+
+static void a_record_without_roles_is_no_type_but_can_be_decoded(void **state)
+{
+    (void)state;
+    struct fixture f = fixture_open(60000, 2000);
+    uint32_t id = 0;
+    tg_event_type_t *type = NULL;
+    assert_int_equal(fetch(&f, ACME, TG_STR("plain"), &id), TG_NOT_FOUND);
+    assert_int_equal(tg_registry_schema_wait(f.client, ACME, TG_STR("plain"), FAKE_PLAIN, 5000,
+                                             &type),
+                     TG_OK);
+    assert_false(tg_event_type_has_roles(type));
+    tg_event_type_unref(type);
+    fixture_close(&f);
+}
+
 static void a_dead_registry_changes_nothing_for_known_types(void **state)
 {
     (void)state;
@@ -332,6 +380,9 @@ int main(void)
         cmocka_unit_test(an_unknown_type_is_asked_for_once_a_second),
         cmocka_unit_test(a_schema_that_does_not_compile_is_invalid),
         cmocka_unit_test(a_new_version_is_picked_up_while_the_type_is_in_use),
+        cmocka_unit_test(an_announced_version_is_fetched_at_once),
+        cmocka_unit_test(an_announced_type_is_unknown_no_more),
+        cmocka_unit_test(a_record_without_roles_is_no_type_but_can_be_decoded),
         cmocka_unit_test(a_dead_registry_changes_nothing_for_known_types),
         cmocka_unit_test(readiness_follows_the_registry),
         cmocka_unit_test(a_wrong_secret_is_not_ready_and_says_so),

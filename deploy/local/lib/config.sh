@@ -4,7 +4,7 @@
 # Secrets are made once per run directory and never change under a living database. The file is
 # written when it is missing or when the port base changed; until then it is the user's to edit.
 
-PG_ROLES=(gateway registry worker query)
+PG_ROLES=(gateway ingestion registry worker query)
 DEMO_START=2026-01-01T00:00:00Z
 SECRETS=(postgres tidegate shared "${PG_ROLES[@]}")
 
@@ -35,10 +35,7 @@ service_section() {
   *) printf 'http.listen = 127.0.0.1:%s\n' "${PORT[$name]}" ;;
   esac
   printf 'http.admin_listen = 127.0.0.1:%s\n' "$(admin_port "$name")"
-  case $name in
-  ingestion) ;;
-  *) printf 'pg.dsn = %s\n' "$(dsn "tidegate_$name" "$name")" ;;
-  esac
+  printf 'pg.dsn = %s\n' "$(dsn "tidegate_$name" "$name")"
 }
 
 # A few events a second, and two hours of them at the start. The same start and seed mean the same
