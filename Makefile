@@ -17,6 +17,7 @@ help: ## list these commands
 deps: ## install what building, running and testing need (Debian packages, Kafka)
 	@deploy/local/install test
 	@$(STACK) fetch
+	@tests/fetch
 
 build: ## build the release programs into build/release/bin
 	@deploy/local/install run
@@ -85,10 +86,12 @@ test-fuzz: ## each fuzz target for a few seconds (FUZZ_SECONDS=60 for longer)
 test-e2e: ## end-to-end and fault tests on a stack of their own
 	@tools/test e2e
 
-soak: ## the ledger test over 50 seeds of faults (SOAK_FROM=1 SOAK_SEEDS=50)
+soak: ## the ledger test over 50 seeds of faults (SOAK_FROM=1 SOAK_SEEDS=50), 12,000 schema pairs against Java
 	@deploy/local/install test
 	@$(STACK) fetch
+	@tests/fetch
 	@tools/build faults
+	@nice tests/oracle/soak.py
 	@TIDEGATE_RUN=$(CURDIR)/build/soak-run nice tools/soak
 
 lint: ## formatting, clang-tidy, shellcheck

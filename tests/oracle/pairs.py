@@ -1,0 +1,116 @@
+"""Pairs of schemas by seed, with what is asked about them and how two answers are compared."""
+
+import dataclasses
+import random
+
+import changes
+import schemas
+import values
+
+DATA = 3  # values for each pair
+
+# The exceptions: where Java itself fails. Each is a text in its error and the reason.
+JAVA_CANNOT_PARSE = {
+    "Schema fields not set yet": "it checks a default that holds the record which is just being read",
+}
+JAVA_CANNOT_READ = {
+    "Invalid default for field": "it renames the writer's fields after the reader's aliases, and then the writer's own"
+                                 " defaults do not fit them",
+    "AvroTypeException: Found ": "it renames every type that has the name of an alias, of whatever kind it is",
+    "ArrayIndexOutOfBoundsException": "it loses its place in a record that holds itself beside a type of the same name"
+                                      " in another namespace",
+}
+
+
+@dataclasses.dataclass
+class Pair:
+    seed: int
+    reader: schemas.Schema
+    writer: schemas.Schema
+    reader_text: str
+    writer_text: str
+    data: list
+    changes: list
+
+
+def make(seed):
+    rng = random.Random(seed)
+    while True:
+        first = schemas.Schema.random(rng)
+        if rng.random() < 0.05:
+            second, names = schemas.Schema.random(rng), ["another"]
+        else:
+            second, names = changes.changed(rng, first)
+        if first.finite() and second.finite():
+            break
+    reader, writer = (first, second) if rng.random() < 0.5 else (second, first)
+    data = [values.encoded(rng, writer, writer.root) for _ in range(DATA)]
+    return Pair(seed, reader, writer, reader.text(), writer.text(),
+                [value.hex() for value in data if value is not None], names)
+
+
+def questions(pair):
+    both = {"reader": pair.reader_text, "writer": pair.writer_text}
+    return [{"op": "schema", "schema": pair.reader_text}, {"op": "schema", "schema": pair.writer_text},
+            {"op": "compat", **both}, {"op": "resolve", **both, "data": pair.data}]
+
+
+def differences(pair, java, ours):
+    """What Java's and our answers to questions(pair) differ in, as text; nothing when they agree."""
+    found = []
+    for side, theirs, own in zip(("reader", "writer"), java[:2], ours[:2]):
+        if excused(JAVA_CANNOT_PARSE, theirs):
+            continue
+        if theirs["ok"] != own["ok"]:
+            found.append(f"{side} {getattr(pair, side + '_text')}: Java says {theirs}, we say {own}")
+        elif theirs["ok"]:
+            found += [f"{side} {getattr(pair, side + '_text')}: {part}:\n    Java {theirs[part]}\n    ours {own[part]}"
+                      for part in ("text", "canonical", "crc64", "md5", "sha256") if theirs[part] != own.get(part)]
+    if found or not java[0]["ok"] or not java[1]["ok"]:
+        return found
+    compat, own = java[2], ours[2]
+    if compat.get("compatible") != own.get("compatible"):
+        return [f"compatible: Java says {compat}, we say {own}"]
+    if compat["compatible"]:
+        found += resolution_differences(pair, java[3], ours[3])
+    return found
+
+
+def resolution_differences(pair, java, ours):
+    if not ours["ok"]:
+        return [f"resolution: Java says {java}, we say {ours}"]
+    found = []
+    for hexed, theirs, own in zip(pair.data, java["values"], ours["values"], strict=True):
+        if "error" in theirs or "error" in own:
+            if ("error" in theirs) != ("error" in own) and not excused(JAVA_CANNOT_READ, theirs):
+                found.append(f"value {hexed}: Java says {theirs}, we say {own}")
+            continue
+        if not same(pair, theirs["json"], own["json"]):
+            found.append(f"value {hexed}:\n    Java {theirs['json']}\n    ours {own['json']}")
+    return found
+
+
+def same(pair, theirs, own):
+    told = values.plain(pair.reader, pair.reader.root, theirs)
+    try:
+        return told == values.plain(pair.reader, pair.reader.root, own)
+    except (AssertionError, TypeError, AttributeError):  # no value of this schema
+        return False
+
+
+def excused(exceptions, theirs):
+    return any(text in theirs.get("error", "") for text in exceptions)
+
+
+def compare(seeds, java, ours, ask):
+    """Asks both about the pairs of `seeds`; (pairs, those that Java calls compatible, the differences)."""
+    pairs = [make(seed) for seed in seeds]
+    asked = [question for pair in pairs for question in questions(pair)]
+    theirs, own = ask(java, asked), ask(ours, asked)
+    found, compatible = [], 0
+    for number, pair in enumerate(pairs):
+        here = slice(4 * number, 4 * number + 4)
+        compatible += theirs[here][2].get("compatible", False)
+        found += [f"seed {pair.seed} ({', '.join(pair.changes)})\n  reader {pair.reader_text}\n"
+                  f"  writer {pair.writer_text}\n  {text}" for text in differences(pair, theirs[here], own[here])]
+    return len(pairs), compatible, found

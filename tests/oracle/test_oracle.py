@@ -1,0 +1,54 @@
+"""Our codec's schemas, verdicts and resolved values against Apache Avro for Java, on random pairs of schemas.
+
+`make soak` does it with more than 10,000 pairs. TIDEGATE_ORACLE_SEED=17 repeats one pair, and soak.py --show 17
+prints it."""
+
+import copy
+import os
+
+import oracle
+import pairs
+
+PAIRS = 500
+
+
+def seeds():
+    one = os.environ.get("TIDEGATE_ORACLE_SEED")
+    return range(1, PAIRS + 1) if one is None else [int(one)]
+
+
+def test_we_agree_with_java_on_schemas_compatibility_and_resolution(capsys):
+    count, compatible, found = pairs.compare(seeds(), oracle.java(), oracle.ours(), oracle.ask)
+    with capsys.disabled():
+        print(f"\noracle: {count} pairs, {compatible} of them compatible, {len(found)} differences")
+    assert not found, f"{len(found)} differences, of which:\n" + "\n".join(found[:5])
+    assert os.environ.get("TIDEGATE_ORACLE_SEED") or PAIRS // 4 < compatible < PAIRS * 3 // 4, "no fair mixture"
+
+
+def test_the_comparison_can_fail():
+    """A program that calls everything compatible, and one that misprints, would be found out."""
+    honest = []
+
+    def lying(change):
+        def ask(command, questions):
+            honest[:] = honest or oracle.ask(oracle.java(), questions)
+            answers = copy.deepcopy(honest)
+            if command == "liar":
+                for answer in answers:
+                    change(answer)
+            return answers
+        return ask
+
+    def agrees(answer):
+        if "compatible" in answer:
+            answer["compatible"] = True
+
+    def misprints(answer):
+        if "text" in answer:
+            answer["text"] = answer["text"].replace("long", "int")
+
+    def misreads(answer):
+        for value in answer.get("values", ()):
+            value.update(json={"a": 1})
+    for change in (agrees, misprints, misreads):
+        assert pairs.compare(range(1, 21), "java", "liar", lying(change))[2], change.__name__
