@@ -85,6 +85,26 @@ static void the_registry_sees_paths_without_the_public_prefix(void **state)
     tg_routes_dispose(rows, count);
 }
 
+static void the_registry_takes_all_methods_of_its_clients(void **state)
+{
+    (void)state;
+    static const char *const methods[] = {"GET", "POST", "PUT", "DELETE"};
+    size_t count = 0;
+    tg_http_route_t *rows = tg_routes_expand(handler, &count);
+    for (size_t i = 0; i < TG_ARRAY_LEN(methods); i++) {
+        const tg_public_route_t *route = find(rows, count, methods[i], "/v2/registry/*");
+        assert_int_equal(route->scope, TG_SCOPE_REGISTRY);
+        assert_int_equal(route->format, TG_HTTP_CONFLUENT);
+        assert_target(route, "/v2/registry/subjects/a%2Fb%3A%20c/versions", "permanent=true",
+                      "/subjects/a%2Fb:%20c/versions?permanent=true");
+    }
+    const tg_public_route_t *types = find(rows, count, "GET", "/v2/event-types");
+    assert_int_equal(types->scope, TG_SCOPE_READ);
+    assert_int_equal(types->upstream, TG_UP_REGISTRY);
+    assert_target(types, "/v2/event-types", "limit=2", "/v2/event-types?limit=2");
+    tg_routes_dispose(rows, count);
+}
+
 static void a_path_has_one_spelling(void **state)
 {
     (void)state;
@@ -120,6 +140,7 @@ int main(void)
         cmocka_unit_test(every_v1_path_answers_under_its_three_prefixes),
         cmocka_unit_test(an_alias_reaches_the_same_upstream_target),
         cmocka_unit_test(the_registry_sees_paths_without_the_public_prefix),
+        cmocka_unit_test(the_registry_takes_all_methods_of_its_clients),
         cmocka_unit_test(a_path_has_one_spelling),
         cmocka_unit_test(bytes_that_could_break_a_request_line_are_encoded),
     };
