@@ -26,6 +26,7 @@ static int database_create(tg_pg_server_t *server, char dsn[128])
         "migrations/common/0002_control.sql",
         "migrations/common/0003_registry.sql",
         "migrations/common/0022_registry.sql",
+        "migrations/common/0023_registry_config.sql",
     };
     if (tg_pg_server_create(server) != 0)
         return -1;
