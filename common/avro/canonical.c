@@ -1,6 +1,7 @@
 /* The form is written from the checked tree, where names are full and attributes that do not count
  * are out of the way already. A named type is written where it is first met, by name after that.
- * Definitions nest at most TG_AVRO_SCHEMA_DEPTH_MAX deep, which bounds the recursion. */
+ * Definitions nest at most TG_AVRO_SCHEMA_DEPTH_MAX deep, references TG_AVRO_REF_DEPTH_MAX, which
+ * bounds the recursion. */
 #include "common/avro/canonical.h"
 
 #include "common/base/table.h"
@@ -106,14 +107,21 @@ static tg_status_t write_type(struct writer *w, const tg_avro_type_t *type)
     }
 }
 
+tg_status_t tg_avro_canonical_type(const tg_avro_type_t *type, tg_buf_t *out)
+{
+    assert(type != NULL);
+    assert(out != NULL);
+    struct writer w = {.out = out,
+                       .seen = tg_table_create(TG_AVRO_NAMES_MAX + TG_AVRO_KNOWN_MAX, NULL)};
+    if (w.seen == NULL)
+        return TG_NOMEM;
+    tg_status_t status = write_type(&w, type);
+    tg_table_destroy(w.seen);
+    return status == TG_OK && out->failed ? TG_NOMEM : status;
+}
+
 tg_status_t tg_avro_canonical(const tg_avro_schema_t *schema, tg_buf_t *out)
 {
     assert(schema != NULL);
-    assert(out != NULL);
-    struct writer w = {.out = out, .seen = tg_table_create(TG_AVRO_NAMED_MAX, NULL)};
-    if (w.seen == NULL)
-        return TG_NOMEM;
-    tg_status_t status = write_type(&w, tg_avro_schema_root(schema));
-    tg_table_destroy(w.seen);
-    return status == TG_OK && out->failed ? TG_NOMEM : status;
+    return tg_avro_canonical_type(tg_avro_schema_root(schema), out);
 }

@@ -12,4 +12,7 @@
 /* Appends the form. TG_NOMEM when out of memory or at the buffer's limit. */
 TG_NODISCARD tg_status_t tg_avro_canonical(const tg_avro_schema_t *schema, tg_buf_t *out);
 
+/* The form of one type. */
+TG_NODISCARD tg_status_t tg_avro_canonical_type(const tg_avro_type_t *type, tg_buf_t *out);
+
 #endif

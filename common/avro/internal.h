@@ -2,25 +2,30 @@
 #ifndef TG_AVRO_INTERNAL_H
 #define TG_AVRO_INTERNAL_H
 
+#include <stdatomic.h>
+
 #include <jansson.h>
 
 #include "common/avro/schema.h"
 #include "common/base/arena.h"
 
+#define TG_AVRO_ARENA_MAX ((size_t)8 << 20) /* types, names and defaults of one schema */
+
 struct tg_avro_schema {
-    tg_arena_t *arena; /* every type, name and default */
-    json_t *json;      /* the parsed text; fields and types point into it */
+    _Atomic unsigned shares; /* the caller's and those of schemas that refer to this one */
+    tg_arena_t *arena;       /* every type, name and default */
+    json_t *json;            /* the parsed text; fields and types point into it */
     const tg_avro_type_t *root;
-    tg_avro_type_t **named; /* in order of definition */
+    tg_avro_type_t **named; /* in order of definition; a type's id is its index */
     size_t named_count;
+    tg_avro_schema_t **refs; /* all that is referred to, directly or not; a share in each */
+    size_t ref_count;
+    unsigned ref_depth; /* 1 more than the deepest of refs */
 };
 
-/* Refuses records of which no finite value exists, and marks the types that may encode to no
- * bytes. */
-TG_NODISCARD tg_status_t tg_avro_check_finite(tg_avro_schema_t *schema, tg_error_t *error);
-
-/* Encodes each field's default into default_bytes; refuses those that do not fit their type. */
-TG_NODISCARD tg_status_t tg_avro_encode_defaults(tg_avro_schema_t *schema, tg_error_t *error);
+/* The namespace of a full name, empty if there is none; and what stands behind it. */
+tg_str_t tg_avro_space(tg_str_t full);
+tg_str_t tg_avro_short_name(tg_str_t full);
 
 /* Avro's text form of bytes: one code point up to U+00FF for each byte. Gives the number of bytes,
  * or -1 when `text` (well-formed UTF-8) has a higher code point. */

@@ -17,13 +17,13 @@
 #define TG_AVRO_SCHEMA_DEPTH_MAX  64    /* nesting of types */
 #define TG_AVRO_TEXT_DEPTH_MAX    256   /* nesting of the JSON text, custom attributes included */
 #define TG_AVRO_NAMES_MAX         10000 /* types, fields, symbols and aliases together */
-#define TG_AVRO_NAMED_MAX         TG_AVRO_NAMES_MAX
 #define TG_AVRO_FIELDS_MAX        TG_AVRO_NAMES_MAX
-#define TG_AVRO_SYMBOLS_MAX       TG_AVRO_NAMES_MAX
-#define TG_AVRO_REFS_MAX          1000 /* schemas that one schema refers to */
-#define TG_AVRO_REF_DEPTH_MAX     16   /* references of references */
-#define TG_AVRO_BRANCHES_MAX      256  /* of one union */
-#define TG_AVRO_NAME_MAX          512  /* bytes of a full name, field name or symbol */
+#define TG_AVRO_REFS_MAX          1000  /* schemas that one schema refers to */
+#define TG_AVRO_REF_DEPTH_MAX     16    /* references of references */
+#define TG_AVRO_KNOWN_MAX         50000 /* named types of all references together */
+#define TG_AVRO_ALIASES_MAX       256   /* of one type or field */
+#define TG_AVRO_BRANCHES_MAX      256   /* of one union */
+#define TG_AVRO_NAME_MAX          512   /* bytes of a full name, field name or symbol */
 #define TG_AVRO_FIXED_MAX         ((int64_t)1 << 20)
 #define TG_AVRO_PRECISION_MAX     1000 /* digits of a decimal; beyond, it is plain bytes */
 #define TG_AVRO_DEFAULT_BYTES_MAX ((size_t)64 << 10) /* one default, encoded */

@@ -161,8 +161,11 @@ static void wrong_schemas_are_refused_with_the_place_and_the_reason(void **state
         {"5", "expected a type, got an integer"},
         {"{}", "type: expected a type, got nothing"},
         {"\"dbl\"", "unknown type \"dbl\""},
-        {FIELD("\"dbl\"", ""), "/fields/0/type: unknown type \"dbl\""},
-        {FIELD("[\"null\",[\"int\"]]", ""), "/fields/0/type/1: a union directly inside a union"},
+        {FIELD("\"dbl\"", ""),
+         "field a of record R (line 1, column 58, /fields/0/type): unknown type \"dbl\""},
+        {FIELD("[\"null\",[\"int\"]]", ""),
+         "branch 2 of field a of record R (line 1, column 66, /fields/0/type/1): a union "
+         "directly inside a union"},
         {FIELD("[\"int\",\"int\"]", ""), "two branches of type int"},
         {FIELD("\"R\"", ""), "contains itself"},
         {FIELD("[\"R\"]", ""), "contains itself"},
@@ -184,7 +187,7 @@ static void wrong_schemas_are_refused_with_the_place_and_the_reason(void **state
          "{\"name\":\"a\",\"type\":\"int\"}]}",
          "field \"a\" is there twice"},
         {"{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"a-b\",\"type\":\"int\"}]}",
-         "/fields/0: bad field name \"a-b\""},
+         "/fields/0): bad field name \"a-b\""},
         {"{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"a\"}]}", "has no type"},
         {"{\"type\":\"enum\",\"name\":\"E\",\"symbols\":[\"A\",\"A\"]}",
          "symbol \"A\" is there twice"},
@@ -245,17 +248,24 @@ static void each_limit_is_enforced(void **state)
     free(text);
 
     text = repeat("", "[", 100000, "");
-    assert_refused(tg_str_from(text), "not JSON");
+    assert_refused(tg_str_from(text), "JSON nested deeper than 256");
     free(text);
 
     text = repeat("\"", "x", TG_AVRO_SCHEMA_BYTES_MAX, "\"");
-    assert_refused(tg_str_from(text), "the limit is 1048576");
+    assert_refused(tg_str_from(text), "the limit is 262144");
     free(text);
 
     text = repeat("{\"type\":\"record\",\"name\":\"R\",\"fields\":[",
-                  "{\"name\":\"a\",\"type\":\"int\"},", TG_AVRO_FIELDS_MAX,
-                  "{\"name\":\"b\",\"type\":\"int\"}]}");
-    assert_refused(tg_str_from(text), "more than 5000 fields");
+                  "{\"name\":\"a\",\"type\":\"int\"},", 10000 - 1, "{}]}");
+    assert_refused(tg_str_from(text), "more than 10000 names");
+    free(text);
+
+    text = repeat("{\"type\":\"enum\",\"name\":\"E\",\"symbols\":[", "\"A\",", 10000, "\"B\"]}");
+    assert_refused(tg_str_from(text), "more than 10000 names");
+    free(text);
+
+    text = repeat("{\"type\":\"int\",\"x\":[", "[],", 20000, "0]}");
+    assert_refused(tg_str_from(text), "20002 objects and arrays; the limit is 20000");
     free(text);
 
     text = repeat("[", "\"int\",", TG_AVRO_BRANCHES_MAX, "\"null\"]");

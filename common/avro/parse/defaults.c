@@ -6,7 +6,7 @@
  * default. */
 #include <float.h>
 
-#include "common/avro/internal.h"
+#include "common/avro/parse/parse.h"
 
 #define STEPS_MAX 1000000u
 #define DEPTH_MAX 256u
