@@ -13,6 +13,7 @@
 
 #define TARGET_MAX   ((size_t)32 << 10) /* bytes of an upstream target, after encoding */
 #define DEADLINE_GAP 50                 /* ms kept for our own answer when the upstream is late */
+#define COPIED_MAX   ((size_t)4 << 10)  /* bytes; a larger body is sent from where it was read */
 
 struct exchange {
     tg_http_req_t *req;
@@ -63,7 +64,13 @@ static void reply_upstream(struct exchange *exchange, const tg_http_response_t *
         if (value.len > 0)
             tg_http_add_header(req, answer_headers[i], value);
     }
-    tg_http_reply(req, response->code, content_type, response->body);
+    if (response->body.len <= COPIED_MAX) {
+        tg_http_reply(req, response->code, content_type, response->body);
+        return;
+    }
+    tg_http_bytes_t body;
+    tg_http_response_take(response, &body);
+    tg_http_reply_bytes(req, response->code, content_type, &body);
 }
 
 static void fail_unavailable(struct exchange *exchange, const char *code, const char *why)

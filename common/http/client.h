@@ -15,6 +15,7 @@
 #define TG_HTTP_CLIENT_H
 
 #include "common/http/breaker.h"
+#include "common/http/bytes.h"
 #include "common/loop/loop.h"
 
 typedef struct tg_http_client tg_http_client_t; /* one upstream: a set of instances */
@@ -50,6 +51,7 @@ typedef struct tg_http_response {
     const tg_http_header_t *headers; /* names in lower case; hop-by-hop ones removed */
     size_t header_count;
     tg_str_t body;
+    void *source; /* for tg_http_response_take */
 } tg_http_response_t;
 
 /* Called once, later. On TG_OK `response` is borrowed until return. Otherwise TG_TIMEOUT,
@@ -71,6 +73,11 @@ tg_http_call_t *tg_http_client_call(tg_http_client_t *client, const tg_http_requ
 /* After this the callback cannot come; the connection is closed if bytes were in flight. NULL is
  * allowed. */
 void tg_http_call_cancel(tg_http_call_t *call);
+
+/* Inside the callback, at most once: gives the body with the memory in which the whole response
+ * stands, which is valid until the bytes are released. For a body worth more than a copy: of the
+ * memory, which is held as a whole, up to half may be unused. */
+void tg_http_response_take(const tg_http_response_t *response, tg_http_bytes_t *out_body);
 
 tg_str_t tg_http_response_header(const tg_http_response_t *response, const char *lower_name);
 

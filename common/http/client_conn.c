@@ -9,7 +9,8 @@
 
 #include "common/http/client_private.h"
 
-#define ROOM_MAX ((size_t)256 << 10)
+#define ROOM_MAX   ((size_t)256 << 10)
+#define EXPECT_MAX ((size_t)64 << 10)
 
 struct conn {
     h2o_linklist_t link, idle_link;
@@ -97,6 +98,15 @@ static void on_written(h2o_socket_t *sock, const char *err)
         (void)conn_close(conn);
 }
 
+/* Room for an answer like the last one, so that one read has it whole; and for 4 KiB more, without
+ * which h2o, before it reads on, doubles the buffer. */
+static void expect_answer(struct conn *conn)
+{
+    size_t size = conn->instance->last_answer;
+    assert(conn->sock->input->size == 0);
+    (void)h2o_buffer_reserve(&conn->sock->input, (size < EXPECT_MAX ? size : EXPECT_MAX) + 4096);
+}
+
 static void conn_send(struct conn *conn)
 {
     tg_http_call_t *call = conn->call;
@@ -104,6 +114,7 @@ static void conn_send(struct conn *conn)
     h2o_iovec_t parts[] = {h2o_iovec_init(call->head, call->head_len),
                            h2o_iovec_init(call->body.ptr, call->body.len)};
     conn->answered = false;
+    expect_answer(conn);
     conn->parser = tg_response_parser_make(conn->instance->client->config.max_body, call->to_head);
     h2o_socket_write(conn->sock, parts, call->body.len > 0 ? 2 : 1, on_written);
 }
@@ -156,11 +167,28 @@ static void conn_answer(struct conn *conn)
     tg_http_header_t headers[TG_RESPONSE_HEADERS_MAX];
     tg_http_response_t response;
     tg_response_view(&conn->parser, conn->sock->input->bytes, headers, &response);
+    response.source = conn;
+    conn->instance->last_answer = conn->sock->input->size;
     conn->call = NULL;
     call->conn = NULL;
     conn->instance->inflight--;
     tg_client_on_answer(call, &response); /* borrows the input buffer until it returns */
     conn_keep(conn);
+}
+
+static void release_buffer(void *owner)
+{
+    h2o_buffer_t *buffer = owner;
+    h2o_buffer_dispose(&buffer);
+}
+
+void tg_http_response_take(const tg_http_response_t *response, tg_http_bytes_t *out_body)
+{
+    struct conn *conn = response->source;
+    assert(conn != NULL && conn->call == NULL);
+    assert(conn->sock->input->size > 0);
+    *out_body = (tg_http_bytes_t){response->body, release_buffer, conn->sock->input};
+    h2o_buffer_init(&conn->sock->input, &h2o_socket_buffer_prototype);
 }
 
 /* For what is still to come, so that it is read at once and not in pieces that double; but no

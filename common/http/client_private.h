@@ -26,6 +26,7 @@ struct instance {
     h2o_linklist_t conns, idle; /* all; those without a call, the last used first */
     h2o_linklist_t waiting;     /* calls that want a connection, oldest first */
     size_t conn_count, inflight, waiting_count;
+    size_t last_answer; /* bytes: the next one is expected to be like it */
     uint64_t calls_total, failures_total;
 };
 

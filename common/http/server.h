@@ -23,6 +23,7 @@
 
 #include "common/base/arena.h"
 #include "common/base/config.h"
+#include "common/http/bytes.h"
 #include "common/http/params.h"
 #include "common/loop/loop.h"
 #include "common/observe/metrics.h"
@@ -149,9 +150,12 @@ void *tg_http_user(const tg_http_req_t *req);
  * by assertion in our own values: pass outside text only after checking. */
 void tg_http_add_header(tg_http_req_t *req, const char *name, tg_str_t value);
 
-/* Sends the answer and ends the request. The body is copied or, with tg_http_reply_buf, taken. */
+/* Sends the answer and ends the request. The body is copied or, with the other two, taken. */
 void tg_http_reply(tg_http_req_t *req, int code, const char *content_type, tg_str_t body);
 void tg_http_reply_buf(tg_http_req_t *req, int code, const char *content_type, tg_buf_t *body);
+/* Releases the bytes when they have been sent, or cannot be; never before returning. */
+void tg_http_reply_bytes(tg_http_req_t *req, int code, const char *content_type,
+                         const tg_http_bytes_t *body);
 
 /* Handlers of /health and /ready, for services that also have them among their own routes. */
 void tg_http_handle_health(tg_http_req_t *req, void *thread_ctx);

@@ -291,6 +291,29 @@ static void a_head_request_hears_the_length_of_the_answer_without_the_answer(voi
     expect(ask("GET /v1/kpi/minute", "", ""), 200, "\r\n\r\n{}");
 }
 
+static void a_large_answer_comes_back_whole(void **state)
+{
+    (void)state;
+    static char large[60200];
+    int head = sprintf(large, "HTTP/1.1 200 OK\r\netag: \"x\"\r\ncontent-length: 60000\r\n\r\n");
+    for (int i = 0; i < 60000; i++)
+        large[head + i] = (char)('a' + i % 23);
+    const char *const lines[] = {large, large, OK, large, NULL};
+    script(TG_UP_QUERY, lines);
+    gateway_start();
+    for (size_t i = 0; i < 2; i++) {
+        char *answer = ask("GET /v1/kpi/minute", "", "");
+        test_assert_has(answer, "\r\netag: \"x\"\r\n");
+        assert_string_equal(strstr(answer, "\r\n\r\n") + 4, large + head);
+        free(answer);
+    }
+    expect(ask("GET /v1/kpi/minute", "", ""), 200, "\r\n\r\n{}");
+    char *answer = ask("HEAD /v1/kpi/minute", "", "");
+    test_assert_has(answer, "\r\ncontent-length: 60000\r\n");
+    assert_string_equal(strstr(answer, "\r\n\r\n"), "\r\n\r\n");
+    free(answer);
+}
+
 /* --- refusals --- */
 
 static void a_request_without_a_good_key_is_refused_before_any_upstream(void **state)
@@ -559,6 +582,7 @@ int main(void)
         GATEWAY_TEST(an_escaped_byte_of_a_name_is_escaped_once),
         GATEWAY_TEST(the_registrys_bare_prefix_is_its_root),
         GATEWAY_TEST(a_head_request_hears_the_length_of_the_answer_without_the_answer),
+        GATEWAY_TEST(a_large_answer_comes_back_whole),
         GATEWAY_TEST(a_request_without_a_good_key_is_refused_before_any_upstream),
         GATEWAY_TEST(an_empty_bucket_is_429_and_says_when_to_come_back),
         GATEWAY_TEST(a_revoked_key_is_refused_within_the_poll),

@@ -135,7 +135,19 @@ void tg_http_reply(tg_http_req_t *req, int code, const char *content_type, tg_st
 
 static void on_body_dispose(void *data)
 {
-    free(*(char **)data);
+    const tg_http_bytes_t *body = data;
+    body->release(body->owner);
+}
+
+void tg_http_reply_bytes(tg_http_req_t *req, int code, const char *content_type,
+                         const tg_http_bytes_t *body)
+{
+    assert(req != NULL);
+    assert(body->release != NULL);
+    tg_http_bytes_t *kept = h2o_mem_alloc_shared(&req->raw->pool, sizeof(*kept), on_body_dispose);
+    *kept = *body;
+    send_answer(req, code, content_type,
+                h2o_iovec_init((char *)(uintptr_t)body->view.ptr, body->view.len));
 }
 
 void tg_http_reply_buf(tg_http_req_t *req, int code, const char *content_type, tg_buf_t *body)
@@ -147,11 +159,9 @@ void tg_http_reply_buf(tg_http_req_t *req, int code, const char *content_type, t
                      "The answer does not fit; ask for less.");
         return;
     }
-    char **slot = h2o_mem_alloc_shared(&req->raw->pool, sizeof(*slot), on_body_dispose);
-    *slot = body->data;
-    h2o_iovec_t bytes = h2o_iovec_init(body->data, body->len);
+    const tg_http_bytes_t bytes = {tg_buf_view(body), free, body->data};
     *body = tg_buf_make(body->max);
-    send_answer(req, code, content_type, bytes);
+    tg_http_reply_bytes(req, code, content_type, &bytes);
 }
 
 /* --- errors --- */

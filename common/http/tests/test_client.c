@@ -431,6 +431,55 @@ static void a_large_body_goes_out_and_comes_back(void **state)
     test_upstream_stop(upstream);
 }
 
+struct taken {
+    unsigned calls;
+    tg_http_bytes_t body;
+};
+
+static void on_done_take(void *arg, tg_status_t status, const tg_http_response_t *response)
+{
+    struct taken *taken = arg;
+    assert_int_equal(status, TG_OK);
+    tg_http_response_take(response, &taken->body);
+    assert_non_null(tg_http_response_header(response, "content-type").ptr);
+    taken->calls++;
+}
+
+static void a_taken_body_outlives_its_connections_next_answers(void **state)
+{
+    (void)state;
+    static char large[9100];
+    int head =
+        sprintf(large, "HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nContent-Length: 9000\r\n\r\n");
+    memset(large + head, 'a', 9000);
+    const char *const script[] = {large, OK_BODY, large, OK_BODY, NULL};
+    const size_t sizes[] = {9000, 2, 9000};
+    struct taken taken[3] = {0};
+    test_upstream_t *upstream = test_upstream_start(script);
+    tg_http_client_t *client = open_client(test_upstream_port(upstream));
+    for (size_t i = 0; i < TG_ARRAY_LEN(taken); i++) {
+        tg_http_request_t request = {.method = TG_STR("GET"),
+                                     .target = TG_STR("/"),
+                                     .deadline_at_ms = tg_loop_now_ms(loop) + 5000,
+                                     .idempotent = true};
+        assert_non_null(tg_http_client_call(client, &request, on_done_take, &taken[i]));
+        uint64_t until = tg_time_mono_ms() + TEST_WAIT_MS;
+        while (taken[i].calls == 0 && tg_time_mono_ms() < until)
+            tg_loop_turn(loop, 10);
+        assert_int_equal(taken[i].calls, 1);
+    }
+    assert_string_equal(get(client).body, "ok");
+    assert_int_equal(test_upstream_connections(upstream), 1);
+    tg_http_client_close(client);
+    test_upstream_stop(upstream);
+    for (size_t i = 0; i < TG_ARRAY_LEN(taken); i++) {
+        tg_str_t body = taken[i].body.view;
+        assert_int_equal(body.len, sizes[i]);
+        assert_memory_equal(body.ptr, body.len == 2 ? "ok" : large + head, body.len);
+        taken[i].body.release(taken[i].body.owner);
+    }
+}
+
 static void bad_addresses_stop_the_start(void **state)
 {
     (void)state;
@@ -525,6 +574,7 @@ int main(void)
         cmocka_unit_test(a_breaker_opens_and_answers_at_once),
         cmocka_unit_test(only_500_502_and_504_are_failures_of_the_instance),
         cmocka_unit_test(a_large_body_goes_out_and_comes_back),
+        cmocka_unit_test(a_taken_body_outlives_its_connections_next_answers),
         cmocka_unit_test(bad_addresses_stop_the_start),
         cmocka_unit_test(the_server_shell_understands_the_client),
     };
