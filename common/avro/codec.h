@@ -1,17 +1,23 @@
-/* Values between plain JSON and Avro binary, driven by a checked schema.
+/* Values between JSON and Avro binary, driven by a checked schema.
  *
- * Why plain JSON and not Avro's own JSON encoding: clients send {"amount": 3.5}, not
- * {"amount": {"double": 3.5}}. A union's branch is chosen by the JSON value: the first branch that
- * it fits, looking at the value itself and, for records, at its member names, never deeper. So
- * choosing is linear in the input, whatever the schema.
+ * Plain JSON is what clients send: {"amount": 3.5}, not {"amount": {"double": 3.5}}. A union's
+ * branch is chosen by the JSON value: the first branch that it fits, looking at the value itself
+ * and, for records, at its member names, never deeper. So choosing is linear in the input, whatever
+ * the schema.
  *
  *   timestamp-*         RFC 3339 text, or epoch seconds, ms or µs told apart by magnitude
  *   date, time-*        "2026-02-03", "10:00:05.25"; or the raw number
  *   local-timestamp-*   RFC 3339 without an offset; or the raw number
  *   decimal             a number, or its text where a double would round it; written as a number
  *   uuid                text, either case
- *   bytes, fixed        text of code points up to U+00FF, one for each byte (as in Avro's defaults)
+ *   duration            ISO 8601 text, "P1M2DT3.004S"
+ *   bytes, fixed        base64 (RFC 4648 section 4, padded)
  *   float, double       finite numbers only
+ *
+ * TG_AVRO_STRICT_JSON chooses Avro's own JSON encoding instead, in both directions: a union's value
+ * other than null is an object with the branch's name ({"double": 3.5}), logical types are their
+ * base values, bytes and fixed are text of code points up to U+00FF, NaN and the infinities are
+ * text, and every field must be given.
  *
  * Reading is strict: booleans of 2, unknown symbols and branches, text that is not UTF-8, bytes
  * left over, numbers JSON has no words for are all refused. It never looks outside the bytes and
@@ -25,12 +31,14 @@
 #include "common/avro/schema.h"
 #include "common/json/json.h"
 
-#define TG_AVRO_DEPTH_MAX       64   /* nesting of a value */
-#define TG_AVRO_EMPTY_ITEMS_MAX 4096 /* nulls and the like in arrays, per value */
+#define TG_AVRO_DEPTH_MAX       64                 /* nesting of a value */
+#define TG_AVRO_EMPTY_ITEMS_MAX 4096               /* nulls and the like in arrays, per value */
+#define TG_AVRO_RESOLVED_MAX    ((size_t)16 << 20) /* bytes of scratch for one resolved value */
 
 enum tg_avro_flag {
-    TG_AVRO_REFUSE_NUL = 1, /* no U+0000 in any text, in either direction */
-    TG_AVRO_RAW_TIMES = 2,  /* decode: timestamps as µs since the epoch instead of RFC 3339 */
+    TG_AVRO_REFUSE_NUL = 1,  /* no U+0000 in any text, in either direction */
+    TG_AVRO_RAW_TIMES = 2,   /* decode: timestamps as µs since the epoch instead of RFC 3339 */
+    TG_AVRO_STRICT_JSON = 4, /* Avro's own JSON encoding instead of plain JSON */
 };
 
 /* Why a value was refused. */
@@ -56,8 +64,11 @@ TG_NODISCARD tg_status_t tg_avro_encode(tg_avro_codec_t *codec, const tg_avro_ty
 TG_NODISCARD tg_status_t tg_avro_decode(const tg_avro_type_t *type, tg_str_t bytes, unsigned flags,
                                         tg_buf_t *out, tg_avro_error_t *error);
 
-/* The branch that a JSON value goes to, or -1. */
+/* The branch that a plain JSON value goes to, or -1. */
 int tg_avro_union_pick(const tg_avro_type_t *type, const tg_json_node_t *nodes, size_t index);
+
+/* What a union's branch is called in Avro's own JSON encoding: the full name, or "int", "map", … */
+tg_str_t tg_avro_branch_tag(const tg_avro_type_t *branch);
 
 /* A time as a client may write it, to µs: RFC 3339, or a number whose magnitude tells its unit
  * (below 10^11 seconds, below 10^14 ms, below 10^17 µs). TG_INVALID for any other value. */

@@ -11,18 +11,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "common/avro/codec.h"
 #include "common/avro/internal.h"
 #include "common/avro/logical.h"
+#include "common/avro/value/base64.h"
+#include "common/avro/value/duration.h"
+#include "common/avro/value/scratch.h"
 #include "common/base/time.h"
 #include "common/base/uuid.h"
-
-#define SLOTS_MAX ((size_t)TG_AVRO_DEPTH_MAX * TG_AVRO_FIELDS_MAX)
-
-struct tg_avro_codec {
-    uint32_t *slots; /* stack of frames, one entry per field; 0: absent (no member is node 0) */
-    size_t slots_used, slots_cap;
-};
 
 struct encode {
     tg_avro_codec_t *codec;
@@ -36,17 +31,9 @@ typedef tg_status_t (*encode_fn)(struct encode *e, const tg_avro_type_t *type, s
 
 static tg_status_t encode(struct encode *e, const tg_avro_type_t *type, size_t index);
 
-tg_avro_codec_t *tg_avro_codec_create(void)
+static bool is_strict(const struct encode *e)
 {
-    return calloc(1, sizeof(tg_avro_codec_t));
-}
-
-void tg_avro_codec_destroy(tg_avro_codec_t *codec)
-{
-    if (codec == NULL)
-        return;
-    free(codec->slots);
-    free(codec);
+    return (e->flags & TG_AVRO_STRICT_JSON) != 0;
 }
 
 /* --- refusals --- */
@@ -177,7 +164,7 @@ static tg_status_t encode_integer(struct encode *e, const tg_avro_type_t *type, 
     assert(type->kind == TG_AVRO_INT || type->kind == TG_AVRO_LONG);
     const tg_json_node_t *node = &e->nodes[index];
     int64_t value;
-    if (tg_avro_logical_is_time(type->logical)) {
+    if (tg_avro_logical_is_time(type->logical) && !is_strict(e)) {
         if (time_value(type, node, &value) != TG_OK)
             return expected(e,
                             node->type == TG_JSON_STRING || is_number(node) ? "invalid_value"
@@ -193,16 +180,36 @@ static tg_status_t encode_integer(struct encode *e, const tg_avro_type_t *type, 
     return TG_OK;
 }
 
+/* NaN and the infinities, which only Avro's own encoding can say. */
+static bool real_of(const struct encode *e, const tg_json_node_t *node, double *out_value)
+{
+    static const struct {
+        tg_str_t name;
+        double value;
+    } rows[] = {{{"NaN", 3}, NAN}, {{"Infinity", 8}, INFINITY}, {{"-Infinity", 9}, -INFINITY}};
+    if (is_number(node)) {
+        *out_value = number_of(node);
+        return true;
+    }
+    for (size_t i = 0; node->type == TG_JSON_STRING && is_strict(e) && i < TG_ARRAY_LEN(rows);
+         i++) {
+        *out_value = rows[i].value;
+        if (tg_str_eq(rows[i].name, node->value.text))
+            return true;
+    }
+    return false;
+}
+
 static tg_status_t encode_real(struct encode *e, const tg_avro_type_t *type, size_t index)
 {
     assert(type->kind == TG_AVRO_FLOAT || type->kind == TG_AVRO_DOUBLE);
     const tg_json_node_t *node = &e->nodes[index];
-    if (!is_number(node))
+    double value;
+    if (!real_of(e, node, &value))
         return expected(e, "wrong_type", "a number", index);
-    double value = number_of(node);
     if (type->kind == TG_AVRO_DOUBLE)
         tg_avro_write_double(e->out, value);
-    else if (value >= -FLT_MAX && value <= FLT_MAX)
+    else if ((value >= -FLT_MAX && value <= FLT_MAX) || !isfinite(value))
         tg_avro_write_float(e->out, (float)value);
     else
         return expected(e, "invalid_value", "a number within a 32-bit float", index);
@@ -223,7 +230,8 @@ static tg_status_t encode_string(struct encode *e, const tg_avro_type_t *type, s
     tg_uuid_t uuid;
     if (node->type != TG_JSON_STRING)
         return expected(e, "wrong_type", "a string", index);
-    if (type->logical == TG_AVRO_UUID && tg_uuid_parse(node->value.text, &uuid) != TG_OK)
+    if (type->logical == TG_AVRO_UUID && !is_strict(e) &&
+        tg_uuid_parse(node->value.text, &uuid) != TG_OK)
         return expected(e, "invalid_value", "a UUID", index);
     tg_status_t status = check_text(e, node->value.text);
     if (status == TG_OK)
@@ -275,25 +283,74 @@ static tg_status_t encode_decimal(struct encode *e, const tg_avro_type_t *type, 
     return TG_OK;
 }
 
+/* Room for `len` bytes of the type's encoding, with their length where they have no fixed one. */
+static tg_status_t begin_bytes(struct encode *e, const tg_avro_type_t *type, ptrdiff_t len)
+{
+    assert(len >= 0);
+    if (type->kind == TG_AVRO_FIXED && len != (ptrdiff_t)type->size)
+        return refuse(e, "invalid_value", "expected %u bytes, got %zd", (unsigned)type->size, len);
+    if (type->kind == TG_AVRO_BYTES)
+        tg_avro_write_long(e->out, len);
+    return TG_OK;
+}
+
+/* Avro's own form: a code point for each byte. */
+static tg_status_t encode_latin1(struct encode *e, const tg_avro_type_t *type, size_t index)
+{
+    const tg_json_node_t *node = &e->nodes[index];
+    static const char what[] = "a string of bytes (U+0000 to U+00FF)";
+    if (node->type != TG_JSON_STRING)
+        return expected(e, "wrong_type", what, index);
+    ptrdiff_t len = tg_avro_latin1_len(node->value.text);
+    if (len < 0)
+        return expected(e, "invalid_value", what, index);
+    tg_status_t status = begin_bytes(e, type, len);
+    if (status == TG_OK)
+        tg_avro_write_latin1(e->out, node->value.text);
+    return status;
+}
+
+/* The fixed bytes of a logical type that has a text of its own. */
+static tg_status_t logical_bytes(const tg_avro_type_t *type, tg_str_t text, tg_uuid_t *out_bytes)
+{
+    _Static_assert(sizeof(out_bytes->bytes) >= TG_AVRO_DURATION_BYTES, "room for either");
+    return type->logical == TG_AVRO_UUID ? tg_uuid_parse(text, out_bytes)
+                                         : tg_avro_duration_from_text(text, out_bytes->bytes);
+}
+
+static tg_status_t encode_text_of_fixed(struct encode *e, const tg_avro_type_t *type, size_t index)
+{
+    assert(type->kind == TG_AVRO_FIXED);
+    const tg_json_node_t *node = &e->nodes[index];
+    const char *what =
+        type->logical == TG_AVRO_UUID ? "a UUID" : "a duration (ISO 8601, like P1M2DT3.004S)";
+    tg_uuid_t bytes;
+    if (node->type != TG_JSON_STRING)
+        return expected(e, "wrong_type", what, index);
+    if (logical_bytes(type, node->value.text, &bytes) != TG_OK)
+        return expected(e, "invalid_value", what, index);
+    tg_buf_append(e->out, bytes.bytes, type->size);
+    return TG_OK;
+}
+
 static tg_status_t encode_bytes(struct encode *e, const tg_avro_type_t *type, size_t index)
 {
     const tg_json_node_t *node = &e->nodes[index];
+    if (is_strict(e))
+        return encode_latin1(e, type, index);
     if (type->logical == TG_AVRO_DECIMAL)
         return encode_decimal(e, type, index);
+    if (type->logical != TG_AVRO_PLAIN)
+        return encode_text_of_fixed(e, type, index);
     if (node->type != TG_JSON_STRING)
-        return expected(e, "wrong_type", "a string of bytes (U+0000 to U+00FF)", index);
-    ptrdiff_t len = tg_avro_latin1_len(node->value.text);
+        return expected(e, "wrong_type", "bytes as base64", index);
+    ptrdiff_t len = tg_avro_base64_len(node->value.text);
     if (len < 0)
-        return expected(e, "invalid_value", "a string of bytes (U+0000 to U+00FF)", index);
-    if (type->kind == TG_AVRO_FIXED && len != (ptrdiff_t)type->size)
-        return refuse(e, "invalid_value", "expected %u bytes, got %zd", (unsigned)type->size, len);
-    tg_status_t status = check_text(e, node->value.text);
-    if (status != TG_OK)
-        return status;
-    if (type->kind == TG_AVRO_BYTES)
-        tg_avro_write_long(e->out, len);
-    tg_avro_write_latin1(e->out, node->value.text);
-    return TG_OK;
+        return expected(e, "invalid_value", "bytes as base64", index);
+    tg_status_t status = begin_bytes(e, type, len);
+    if (status == TG_OK)
+        tg_avro_base64_read(node->value.text, e->out);
+    return status;
 }
 
 /* "one of a, b, c", cut where it grows too long. */
@@ -379,26 +436,6 @@ static tg_status_t encode_map(struct encode *e, const tg_avro_type_t *type, size
     return TG_OK;
 }
 
-/* A zeroed frame of `count` slots on top of the stack, or SIZE_MAX without memory. */
-static size_t push_slots(tg_avro_codec_t *codec, size_t count)
-{
-    size_t need = codec->slots_used + count;
-    assert(need <= SLOTS_MAX);
-    if (need > codec->slots_cap) {
-        size_t cap = need < 64 ? 64 : need * 2;
-        uint32_t *slots = realloc(codec->slots, cap * sizeof(*slots));
-        if (slots == NULL)
-            return SIZE_MAX;
-        codec->slots = slots;
-        codec->slots_cap = cap;
-    }
-    size_t base = codec->slots_used;
-    if (count > 0)
-        memset(codec->slots + base, 0, count * sizeof(*codec->slots));
-    codec->slots_used = need;
-    return base;
-}
-
 static tg_status_t note_members(struct encode *e, const tg_avro_type_t *type, size_t index,
                                 size_t base)
 {
@@ -434,7 +471,7 @@ static tg_status_t encode_fields(struct encode *e, const tg_avro_type_t *type, s
         tg_status_t status = TG_OK;
         if (at != 0)
             status = encode(e, field->type, at);
-        else if (field->has_default)
+        else if (field->has_default && !is_strict(e))
             tg_buf_append(e->out, field->default_bytes.ptr, field->default_bytes.len);
         else
             status = refuse(e, "missing_field", "required (%s), but not given",
@@ -452,7 +489,7 @@ static tg_status_t encode_record(struct encode *e, const tg_avro_type_t *type, s
     assert(type->kind == TG_AVRO_RECORD);
     if (e->nodes[index].type != TG_JSON_OBJECT)
         return expected(e, "wrong_type", "an object", index);
-    size_t base = push_slots(e->codec, type->count);
+    size_t base = tg_avro_push_slots(e->codec, type->count);
     if (base == SIZE_MAX)
         return TG_NOMEM;
     tg_status_t status = note_members(e, type, index, base);
@@ -500,11 +537,14 @@ static bool fits_decimal(const tg_avro_type_t *type, const tg_json_node_t *node)
 
 static bool fits_bytes(const tg_avro_type_t *type, const tg_json_node_t *node)
 {
+    tg_uuid_t bytes;
     if (type->logical == TG_AVRO_DECIMAL)
         return fits_decimal(type, node);
     if (node->type != TG_JSON_STRING)
         return false;
-    ptrdiff_t len = tg_avro_latin1_len(node->value.text);
+    if (type->logical != TG_AVRO_PLAIN)
+        return logical_bytes(type, node->value.text, &bytes) == TG_OK;
+    ptrdiff_t len = tg_avro_base64_len(node->value.text);
     return len >= 0 && (type->kind == TG_AVRO_BYTES || len == (ptrdiff_t)type->size);
 }
 
@@ -587,9 +627,47 @@ COLD static tg_status_t refuse_union(struct encode *e, const tg_avro_type_t *typ
     return expected(e, "wrong_type", what, index);
 }
 
+tg_str_t tg_avro_branch_tag(const tg_avro_type_t *branch)
+{
+    assert(branch->kind != TG_AVRO_UNION);
+    return branch->name.len > 0 ? branch->name : tg_str_from(tg_avro_kind_name(branch->kind));
+}
+
+/* The branch with that name; -1 if there is none. */
+static int find_tag(const tg_avro_type_t *type, tg_str_t tag)
+{
+    for (uint32_t i = 0; i < type->count; i++) {
+        if (tg_str_eq(tg_avro_branch_tag(type->branches[i]), tag))
+            return (int)i;
+    }
+    return -1;
+}
+
+/* Avro's own form: null, or an object whose one member names the branch. */
+static tg_status_t encode_tagged(struct encode *e, const tg_avro_type_t *type, size_t index)
+{
+    const tg_json_node_t *node = &e->nodes[index];
+    bool is_null = node->type == TG_JSON_NULL;
+    if (!is_null && (node->type != TG_JSON_OBJECT || node->count != 1))
+        return expected(e, "wrong_type", "null, or an object that names its branch", index);
+    size_t value = is_null ? index : index + 1;
+    tg_str_t tag = is_null ? TG_STR("null") : e->nodes[value].key;
+    int branch = find_tag(type, tag);
+    if (branch < 0)
+        return refuse(e, "invalid_value", "the union has no branch \"" TG_STR_FMT "\"",
+                      (int)(tag.len > 64 ? 64 : tag.len), tag.ptr);
+    tg_avro_write_long(e->out, branch);
+    tg_status_t status = encode(e, type->branches[branch], value);
+    if (status == TG_INVALID && !is_null)
+        tg_avro_error_within(e->error, tag, 0);
+    return status;
+}
+
 static tg_status_t encode_union(struct encode *e, const tg_avro_type_t *type, size_t index)
 {
     assert(type->kind == TG_AVRO_UNION);
+    if (is_strict(e))
+        return encode_tagged(e, type, index);
     if (type->nullable_branch >= 0 && e->nodes[index].type != TG_JSON_NULL) {
         /* Of null and one other type: what is not null can only be that one. */
         tg_avro_write_long(e->out, type->nullable_branch);
@@ -635,6 +713,7 @@ tg_status_t tg_avro_encode(tg_avro_codec_t *codec, const tg_avro_type_t *type,
     assert(codec->slots_used == 0);
     assert(error != NULL);
     struct encode e = {codec, nodes, out, error, flags, 0};
+    error->path[0] = '\0'; /* running out of memory leaves the rest as it is */
     size_t before = out->len;
     tg_status_t status = encode(&e, type, index);
     codec->slots_used = 0;
