@@ -222,6 +222,8 @@ BEGIN
             WHERE v.context = in_context AND v.subject = in_subject AND v.version = ANY (versions);
         RETURN;
     END IF;
+    -- Before the triggers lock config_version, as registrations have it: otherwise the two could wait for each other.
+    PERFORM FROM control.schemas s WHERE s.id = ANY (ids) ORDER BY s.id FOR UPDATE;
     DELETE FROM control.subject_versions v
         WHERE v.context = in_context AND v.subject = in_subject AND v.version = ANY (versions);
     DELETE FROM control.schemas s
