@@ -201,6 +201,18 @@ static size_t plain_run(const uint8_t *at, size_t left)
     return n;
 }
 
+/* Whether all of it may stand as it is: most texts, settled in words that overlap at the end. */
+static inline bool all_plain(const uint8_t *at, size_t len)
+{
+    if (len < 8)
+        return plain_run(at, len) == len;
+    for (size_t i = 0; i + 8 < len; i += 8) {
+        if (word_needs_care(load_word(at + i)))
+            return false;
+    }
+    return !word_needs_care(load_word(at + len - 8));
+}
+
 /* One byte that cannot stand as it is: an escape, or U+FFFD for what is not UTF-8. */
 static void append_escape(tg_buf_t *buf, uint8_t byte)
 {
@@ -223,6 +235,14 @@ void tg_buf_json_string(tg_buf_t *buf, tg_str_t text)
     assert(text.ptr != NULL || text.len == 0);
     const uint8_t *at = (const uint8_t *)text.ptr;
     size_t left = text.len;
+    char *to = tg_buf_reserve(buf, text.len + 2);
+    if (to != NULL && left > 0 && all_plain(at, left)) {
+        *to = '"';
+        memcpy(to + 1, at, left);
+        to[left + 1] = '"';
+        buf->len += left + 2;
+        return;
+    }
     tg_buf_byte(buf, '"');
     while (left > 0 && !buf->failed) {
         size_t run = plain_run(at, left);

@@ -5,7 +5,7 @@
  * common/avro's reader, free-form JSON by the parser. */
 #include <stdio.h>
 
-#include "common/avro/internal.h"
+#include "common/avro/value/cursor.h"
 #include "common/event/internal.h"
 
 /* Outer object and field of the payload stand around the free-form JSON. */
@@ -30,13 +30,22 @@ tg_status_t tg_event_wire_schema_id(tg_str_t value, uint32_t *out_id)
     return TG_OK;
 }
 
+/* A field's name needs no escapes: it is letters, digits and _. */
 static void begin_member(struct decode *d, tg_str_t name)
 {
+    char *to = tg_avro_room(d->payload, name.len + 4);
+    if (to == NULL)
+        return;
+    char *start = to;
     if (!d->first)
-        tg_buf_byte(d->payload, ',');
+        *to++ = ',';
     d->first = false;
-    tg_buf_json_string(d->payload, name);
-    tg_buf_byte(d->payload, ':');
+    *to++ = '"';
+    memcpy(to, name.ptr, name.len);
+    to += name.len;
+    *to++ = '"';
+    *to++ = ':';
+    d->payload->len += (size_t)(to - start);
 }
 
 static tg_status_t read_free_form(struct decode *d, const tg_event_field_t *field)
@@ -67,9 +76,12 @@ static tg_status_t read_free_form(struct decode *d, const tg_event_field_t *fiel
     return TG_OK;
 }
 
-static tg_status_t read_role_text(struct decode *d, const tg_avro_type_t *type, tg_str_t *out_text)
+static inline tg_status_t read_role_text(struct decode *d, const tg_avro_type_t *type,
+                                         tg_str_t *out_text)
 {
-    tg_status_t status = tg_event_read_text(&d->reader, type, out_text);
+    tg_status_t status = type->kind == TG_AVRO_STRING
+                             ? tg_avro_take_text(&d->reader, out_text)
+                             : tg_avro_read_symbol(&d->reader, type, out_text);
     if (status == TG_OK && out_text->len > TG_EVENT_TEXT_MAX)
         return tg_avro_reader_refuse(&d->reader, "text of %zu bytes; at most %d are stored",
                                      out_text->len, TG_EVENT_TEXT_MAX);
@@ -77,14 +89,14 @@ static tg_status_t read_role_text(struct decode *d, const tg_avro_type_t *type, 
 }
 
 /* The id is in the headers; its text is kept where the UUID does not say it. */
-static tg_status_t read_id(struct decode *d, const tg_event_field_t *field,
-                           const tg_avro_type_t *type)
+static inline tg_status_t read_id(struct decode *d, const tg_event_field_t *field,
+                                  const tg_avro_type_t *type)
 {
     assert(field->role == TG_EVENT_ID);
-    tg_str_t text;
+    tg_str_t text = {NULL, 0};
     tg_uuid_t uuid;
     tg_status_t status = read_role_text(d, type, &text);
-    if (status != TG_OK || tg_uuid_parse(text, &uuid) == TG_OK)
+    if (status != TG_OK || (text.len == TG_UUID_TEXT_LEN && tg_uuid_parse(text, &uuid) == TG_OK))
         return status;
     begin_member(d, field->avro->name);
     tg_buf_json_string(d->payload, text);
@@ -100,14 +112,26 @@ static tg_status_t read_plain(struct decode *d, const tg_event_field_t *field,
     return tg_avro_read_json(&d->reader, type, d->payload);
 }
 
-static tg_status_t read_field(struct decode *d, const tg_event_field_t *field)
+static inline tg_status_t read_value(struct decode *d, const tg_avro_type_t *type)
+{
+    d->event->has_value = true;
+    if (type->kind == TG_AVRO_DOUBLE)
+        return tg_avro_read_double(&d->reader, &d->event->value);
+    return tg_event_read_value(&d->reader, type, &d->event->value);
+}
+
+/* Inline, with the branch seen here: one call less for each field of each event. */
+static inline tg_status_t read_field(struct decode *d, const tg_event_field_t *field)
 {
     const tg_avro_type_t *type = field->avro->type;
-    int64_t ignored;
     if (type->kind == TG_AVRO_UNION) {
-        tg_status_t status = tg_avro_read_branch(&d->reader, type, &type);
+        size_t branch = 0;
+        if (type->count == 0)
+            return tg_avro_read_branch(&d->reader, type, &type); /* refuses */
+        tg_status_t status = tg_avro_take_index(&d->reader, type->count, "union branch", &branch);
         if (status != TG_OK)
             return status;
+        type = type->branches[branch];
     }
     if (type->kind == TG_AVRO_NULL)
         return TG_OK;
@@ -115,7 +139,7 @@ static tg_status_t read_field(struct decode *d, const tg_event_field_t *field)
     case TG_EVENT_ID:
         return read_id(d, field, type);
     case TG_EVENT_TIME: /* fixed at ingestion, stands in the headers */
-        return tg_avro_read_long(&d->reader, &ignored);
+        return tg_avro_skip_long(&d->reader);
     case TG_EVENT_KIND:
         return read_role_text(d, type, &d->event->kind);
     case TG_EVENT_ENTITY:
@@ -123,8 +147,7 @@ static tg_status_t read_field(struct decode *d, const tg_event_field_t *field)
     case TG_EVENT_USER:
         return read_role_text(d, type, &d->event->user);
     case TG_EVENT_VALUE:
-        d->event->has_value = true;
-        return tg_event_read_value(&d->reader, type, &d->event->value);
+        return read_value(d, type);
     default:
         return read_plain(d, field, type);
     }
