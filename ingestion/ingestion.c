@@ -46,6 +46,7 @@ static const tg_option_t options[] = {
     {"registry.instances",     TG_OPT_STR,    AT(registry_instances),        "127.0.0.1:8083", 3, 1024, "Registry instances, host:port[,...]."},
     {"registry.timeout",       TG_OPT_MS,     AT(registry_timeout_ms),       "2s",     10, 60000,       "Longest wait for the registry's answer."},
     {"registry.refresh",       TG_OPT_MS,     AT(registry_refresh_ms),       "1s",     100, 3600000,    "How often the newest version of a type in use is asked for."},
+    TG_REGISTRY_SITE_OPTIONS(tg_ingestion_config_t, registry),
     {"pg.dsn",                 TG_OPT_SECRET, AT(pg_dsn),                    "",       0, 4096,         "PostgreSQL connection string of the role that hears which event types have changed; empty: they are found by registry.refresh."},
     {"watch.poll",             TG_OPT_MS,     AT(watch_poll_ms),             "300ms",  50, 60000,       "How often PostgreSQL is asked for them; the bound of a new type's first event."},
     {"gateway.secret",         TG_OPT_SECRET, AT(secret),                    "",       16, 256,         "Shared secret of the services; requests without it are refused."},
@@ -258,9 +259,11 @@ tg_status_t tg_ingestion_open(const tg_ingestion_config_t *config, tg_ingestion_
         tg_ingestion_close(ingestion);
         return tg_error_set(error, TG_NOMEM, "out of memory");
     }
+    tg_registry_site_config_t site = config->registry;
+    site.instances = config->registry_instances;
+    site.secret = config->secret;
     const tg_registry_client_config_t registry = {
-        .instances = config->registry_instances,
-        .secret = config->secret,
+        .site = &site,
         .timeout_ms = config->registry_timeout_ms,
         .refresh_ms = config->registry_refresh_ms,
     };

@@ -24,6 +24,7 @@ typedef struct tg_ingestion_config {
     char *registry_instances;
     uint64_t registry_timeout_ms;
     uint64_t registry_refresh_ms;
+    tg_registry_site_config_t registry;
     char *pg_dsn; /* "": changed types are found by refreshing only */
     uint64_t watch_poll_ms;
     char *secret;

@@ -21,6 +21,7 @@ static const tg_option_t options[] = {
     {"pg.answer_timeout", TG_OPT_MS, AT(pg_answer_ms), "40s", 1000, 600000, "A server that does not answer for this long is given up; beyond the server's own limit of 30 s for a statement."},
     {"registry.instances", TG_OPT_STR, AT(registry_instances), "127.0.0.1:8083", 1, 4096, "Schema registry, host:port[,...]."},
     {"registry.timeout", TG_OPT_MS, AT(registry_timeout_ms), "1s", 10, 60000, "Longest wait for one schema."},
+    TG_REGISTRY_SITE_OPTIONS(tg_worker_config_t, registry),
     {"gateway.secret", TG_OPT_SECRET, AT(gateway_secret), "", 0, 4096, "Secret that the services share."},
     {"batch.max_rows", TG_OPT_UINT, AT(batch_max_rows), "2000", 1, 50000, "Records per transaction."},
     {"batch.linger", TG_OPT_MS, AT(batch_linger_ms), "100ms", 0, 10000, "Longest wait for a batch to fill."},

@@ -4,7 +4,7 @@
 #ifndef TG_WORKER_SETTINGS_H
 #define TG_WORKER_SETTINGS_H
 
-#include "common/base/config.h"
+#include "common/event/registry_site.h"
 
 #define TG_WORKER_TOPICS_MAX 64
 
@@ -15,6 +15,7 @@ typedef struct tg_worker_config {
     uint64_t pg_connect_ms, pg_answer_ms;
     char *registry_instances, *gateway_secret;
     uint64_t registry_timeout_ms;
+    tg_registry_site_config_t registry;
     uint64_t threads;
     uint64_t batch_max_rows, batch_linger_ms;
     uint64_t buffer_max_rows, buffer_max_bytes;

@@ -129,8 +129,10 @@ static tg_status_t open_threads(struct worker *worker, size_t topic_count, tg_er
 static tg_status_t worker_open(struct worker *worker, tg_error_t *error)
 {
     const tg_worker_config_t *config = worker->config;
-    const tg_registry_client_config_t registry = {.instances = config->registry_instances,
-                                                  .secret = config->gateway_secret,
+    tg_registry_site_config_t site = config->registry;
+    site.instances = config->registry_instances;
+    site.secret = config->gateway_secret;
+    const tg_registry_client_config_t registry = {.site = &site,
                                                   .timeout_ms = config->registry_timeout_ms,
                                                   .refresh_ms = 1000};
     size_t topic_count = 0;

@@ -29,6 +29,7 @@
 #define RETRY_UNKNOWN_MS   1000
 #define RETRY_AWAY_MS      200
 #define MAX_BODY           ((size_t)2 << 20)
+#define TARGET_MAX         2048
 #define MAX_CONNECTIONS    4
 #define MAX_WAITING        4096
 #define CONNECT_TIMEOUT_MS 1000
@@ -56,7 +57,8 @@ struct start { /* what a post to the loop thread carries */
 };
 
 struct tg_registry_client {
-    tg_registry_client_config_t config; /* its texts are owned copies */
+    tg_registry_client_config_t config; /* without the site, which is */
+    tg_registry_site_t *site;
     pthread_t thread;
     tg_loop_t *loop;
     atomic_uint_fast64_t answered_ms; /* when the registry answered last; 0 never */
@@ -245,7 +247,9 @@ static void note_answer(tg_registry_client_t *client, const tg_http_response_t *
     if (response->code < 500)
         atomic_store(&client->answered_ms, tg_time_mono_ms());
     if (refused)
-        tg_log_error("registry_refused_secret", TG_F_INT("code", response->code));
+        tg_log_error(tg_registry_site_foreign(client->site) ? "registry_refused_credentials"
+                                                            : "registry_refused_secret",
+                     TG_F_INT("code", response->code));
 }
 
 static void on_response(void *arg, tg_status_t status, const tg_http_response_t *response)
@@ -268,30 +272,27 @@ static void on_response(void *arg, tg_status_t status, const tg_http_response_t 
 
 /* --- the start of a fetch --- */
 
-static void target_of(const tg_registry_entry_t *entry, tg_buf_t *out)
+static void target_of(const tg_registry_client_t *client, const tg_registry_entry_t *entry,
+                      tg_buf_t *out)
 {
     if (entry == NULL)
-        tg_buf_str(out, TG_STR("/schemas/types"));
-    else if (entry->id == 0)
-        tg_buf_printf(out, "/subjects/%s-value/versions/latest", entry->type_name);
+        tg_registry_site_probe(client->site, out);
     else
-        tg_buf_printf(out, "/schemas/ids/%u", entry->id);
+        tg_registry_site_target(client->site, entry->tenant, entry->type_name, entry->id, out);
 }
 
 static tg_status_t call_registry(tg_registry_client_t *client, struct fetch *fetch)
 {
-    tg_buf_t target = tg_buf_make(256);
-    target_of(fetch->entry, &target);
-    const tg_http_header_t headers[] = {
-        {TG_STR("x-tidegate-secret"), tg_str_from(client->config.secret)},
-        {TG_STR("x-tidegate-tenant"),
-         tg_str_from(fetch->entry == NULL ? "" : fetch->entry->tenant)},
-    };
+    tg_buf_t target = tg_buf_make(TARGET_MAX);
+    tg_http_header_t headers[TG_REGISTRY_HEADERS_MAX];
+    target_of(client, fetch->entry, &target);
     const tg_http_request_t request = {
         .method = TG_STR("GET"),
         .target = tg_buf_view(&target),
         .headers = headers,
-        .header_count = fetch->entry == NULL ? 1 : 2,
+        .header_count =
+            tg_registry_site_headers(client->site,
+                                     fetch->entry == NULL ? NULL : fetch->entry->tenant, headers),
         .deadline_at_ms = tg_loop_now_ms(client->loop) + client->config.timeout_ms,
         .idempotent = true,
     };
@@ -399,7 +400,7 @@ static tg_status_t thread_open(tg_registry_client_t *client, tg_error_t *error)
         return tg_error_set(error, TG_NOMEM, "registry client: out of memory or descriptors");
     const tg_http_client_config_t config = {
         .name = "registry",
-        .instances = client->config.instances,
+        .instances = tg_registry_site_instances(client->site),
         .max_connections = MAX_CONNECTIONS,
         .max_waiting = MAX_WAITING,
         .max_body = MAX_BODY,
@@ -476,16 +477,16 @@ static void client_free(tg_registry_client_t *client)
     tg_registry_cache_destroy(client->cache);
     pthread_cond_destroy(&client->changed);
     pthread_mutex_destroy(&client->mutex);
-    free((char *)client->config.instances);
-    free((char *)client->config.secret);
+    tg_registry_site_close(client->site);
     free(client);
 }
 
-static tg_registry_client_t *client_new(const tg_registry_client_config_t *config)
+static tg_status_t client_new(const tg_registry_client_config_t *config,
+                              tg_registry_client_t **out_client, tg_error_t *error)
 {
     tg_registry_client_t *client = calloc(1, sizeof(*client));
     if (client == NULL)
-        return NULL;
+        return tg_error_set(error, TG_NOMEM, "registry client: out of memory");
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -493,26 +494,28 @@ static tg_registry_client_t *client_new(const tg_registry_client_config_t *confi
     pthread_condattr_destroy(&attributes);
     pthread_mutex_init(&client->mutex, NULL);
     client->config = *config;
-    client->config.instances = strdup(config->instances);
-    client->config.secret = strdup(config->secret);
+    client->config.site = NULL; /* the caller's */
     client->cache = tg_registry_cache_create(TG_REGISTRY_CACHE_MAX);
-    if (client->config.instances == NULL || client->config.secret == NULL ||
-        client->cache == NULL) {
+    tg_status_t status = tg_registry_site_open(config->site, &client->site, error);
+    if (status == TG_OK && client->cache == NULL)
+        status = tg_error_set(error, TG_NOMEM, "registry client: out of memory");
+    if (status != TG_OK) {
         client_free(client);
-        return NULL;
+        return status;
     }
-    return client;
+    *out_client = client;
+    return TG_OK;
 }
 
 tg_status_t tg_registry_client_open(const tg_registry_client_config_t *config,
                                     tg_registry_client_t **out_client, tg_error_t *error)
 {
-    assert(config->instances != NULL);
-    assert(config->secret != NULL);
+    assert(config->site != NULL);
     assert(config->timeout_ms > 0 && config->refresh_ms > 0);
-    tg_registry_client_t *client = client_new(config);
-    if (client == NULL)
-        return tg_error_set(error, TG_NOMEM, "registry client: out of memory");
+    tg_registry_client_t *client = NULL;
+    tg_status_t opened = client_new(config, &client, error);
+    if (opened != TG_OK)
+        return opened;
     if (start_thread(client) != 0) {
         client_free(client);
         return tg_error_set(error, TG_NOMEM, "registry client: no thread for it");
@@ -715,7 +718,8 @@ bool tg_registry_client_ready(tg_registry_client_t *client, tg_buf_t *out_detail
 {
     uint64_t answered = atomic_load(&client->answered_ms);
     if (atomic_load(&client->refused)) {
-        tg_buf_str(out_detail, TG_STR("the registry refuses the shared secret"));
+        tg_buf_printf(out_detail, "the registry refuses the %s",
+                      tg_registry_site_foreign(client->site) ? "credentials" : "shared secret");
         return false;
     }
     if (answered == 0) {

@@ -11,6 +11,7 @@
 #define TG_REGISTRY_CLIENT_H
 
 #include "common/event/event.h"
+#include "common/event/registry_site.h"
 #include "common/loop/loop.h"
 
 typedef struct tg_registry_client tg_registry_client_t;
@@ -18,10 +19,9 @@ typedef struct tg_registry_client tg_registry_client_t;
 #define TG_REGISTRY_CACHE_MAX 10000
 
 typedef struct tg_registry_client_config {
-    const char *instances; /* as tg_http_client_config_t */
-    const char *secret;    /* the services' shared secret */
-    uint64_t timeout_ms;   /* of one fetch */
-    uint64_t refresh_ms;   /* 1,000 */
+    const tg_registry_site_config_t *site; /* copied */
+    uint64_t timeout_ms;                   /* of one fetch */
+    uint64_t refresh_ms;                   /* 1,000 */
 } tg_registry_client_config_t;
 
 /* Starts the thread; fails only on bad configuration or resources, not when the registry is away.

@@ -33,9 +33,9 @@ static struct fixture fixture_open(uint64_t refresh_ms, uint64_t timeout_ms)
     struct fixture f = {.registry = fake_registry_open(0), .loop = tg_loop_create()};
     char instances[64];
     (void)snprintf(instances, sizeof(instances), "127.0.0.1:%u", fake_registry_port(f.registry));
+    const tg_registry_site_config_t site = {.instances = instances, .secret = FAKE_SECRET};
     tg_registry_client_config_t config = {
-        .instances = instances,
-        .secret = FAKE_SECRET,
+        .site = &site,
         .timeout_ms = timeout_ms,
         .refresh_ms = refresh_ms,
     };
@@ -275,7 +275,8 @@ static void a_wrong_secret_is_not_ready_and_says_so(void **state)
     fake_registry_t *registry = fake_registry_open(0);
     char instances[64];
     (void)snprintf(instances, sizeof(instances), "127.0.0.1:%u", fake_registry_port(registry));
-    tg_registry_client_config_t config = {instances, "a wrong secret!!", 1000, 1000};
+    const tg_registry_site_config_t site = {.instances = instances, .secret = "a wrong secret!!"};
+    tg_registry_client_config_t config = {&site, 1000, 1000};
     tg_registry_client_t *client = NULL;
     tg_event_type_t *type = NULL;
     tg_error_t error = {.status = TG_OK};
@@ -363,7 +364,8 @@ static void closing_answers_what_is_open(void **state)
 static void bad_instances_stop_the_start(void **state)
 {
     (void)state;
-    tg_registry_client_config_t config = {"nonsense", FAKE_SECRET, 1000, 1000};
+    const tg_registry_site_config_t site = {.instances = "nonsense", .secret = FAKE_SECRET};
+    tg_registry_client_config_t config = {&site, 1000, 1000};
     tg_registry_client_t *client = NULL;
     tg_error_t error = {.status = TG_OK};
     assert_int_not_equal(tg_registry_client_open(&config, &client, &error), TG_OK);
