@@ -13,8 +13,8 @@
  *
  * Logical types do not count. Each incompatibility is listed once, where it was first met.
  *
- * Work is bounded: each pair of types is compared once, at most TG_AVRO_COMPAT_STEPS_MAX pairs and
- * TG_AVRO_COMPAT_DEPTH_MAX levels deep.
+ * Work is bounded: each pair of types is compared once (and once more to say why it failed), at
+ * most TG_AVRO_COMPAT_STEPS_MAX comparisons and TG_AVRO_COMPAT_DEPTH_MAX levels deep.
  *
  * Threads: any; nothing is kept between calls. */
 #ifndef TG_AVRO_COMPAT_H
@@ -23,8 +23,8 @@
 #include "common/avro/schema.h"
 
 #define TG_AVRO_COMPAT_FOUND_MAX 64 /* incompatibilities that are listed */
-#define TG_AVRO_COMPAT_STEPS_MAX 1000000u
-#define TG_AVRO_COMPAT_DEPTH_MAX 500u
+#define TG_AVRO_COMPAT_STEPS_MAX 200000u
+#define TG_AVRO_COMPAT_DEPTH_MAX 1000u
 
 typedef enum tg_avro_incompat {
     TG_AVRO_NAME_MISMATCH,
@@ -38,7 +38,7 @@ typedef enum tg_avro_incompat {
 
 typedef struct tg_avro_incompatibility {
     tg_avro_incompat_t type;
-    char path[256];    /* JSON pointer into the reader's schema; cut in front when very long */
+    char path[256];    /* JSON pointer into the reader's schema, "/" for its root; may be cut */
     char detail[256];  /* the names, sizes or types in question, as Java's message has them */
     char message[768]; /* what is wrong and what to do; "reader" and "writer" are the two schemas */
 } tg_avro_incompatibility_t;
@@ -54,6 +54,9 @@ typedef struct tg_avro_compat {
  * bounds above. */
 TG_NODISCARD tg_status_t tg_avro_compat_check(const tg_avro_type_t *reader,
                                               const tg_avro_type_t *writer, tg_avro_compat_t *out);
+
+/* Whether the reader's named type stands for the writer's, by its name or an alias. */
+bool tg_avro_names_match(const tg_avro_type_t *reader, const tg_avro_type_t *writer);
 
 /* Frees the list. NULL and an empty one are allowed. */
 void tg_avro_compat_dispose(tg_avro_compat_t *compat);
