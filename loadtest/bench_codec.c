@@ -1,16 +1,19 @@
-/* What one event costs on its way through the codec: JSON text of an order to a Kafka value, and
- * back to a store row.
+/* What one event costs on its way through the codec: JSON text of an order to a Kafka value, back
+ * to a store row, and through a newer schema.
  *
  * Each figure is the median over rounds of the mean time per event, so that a busy neighbour on the
  * machine moves it little. The first lines are the floor: simdjson's parse with the nodes, and the
- * Avro encoding alone. Run on one pinned core: `bench_codec [rounds]`. */
+ * Avro encoding alone; the last ones are libavro with the same order. Beside each stands how often
+ * an event made the program allocate: this file takes the place of the C library's allocator to
+ * count that. Run on one pinned core: `bench_codec [rounds]`. */
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
-#include "common/avro/codec.h"
+#include "common/avro/resolve.h"
 #include "common/event/event.h"
+#include "loadtest/codec_libavro.h"
 
 #define EVENTS_PER_ROUND 20000
 #define ROUNDS_MAX       1001
@@ -26,19 +29,55 @@ static const char long_order[] =
     "    \"currency\": \"USD\",\n    \"channel\": \"web-storefront-north-america-checkout-v2\",\n"
     "    \"event_time\": \"2026-02-03T10:00:00.123456+00:00\"\n}\n         ";
 
+/* The order's schema with a field more, as the next version would have it. */
+#define NEWER_FIELD                                                                                \
+    ",{\"name\": \"coupon\", \"type\": [\"null\", \"string\"], \"default\": null}\n  ]\n}\n"
+
 struct bench {
     tg_str_t text;
     tg_json_parser_t *parser;
     tg_event_codec_t *codec;
     tg_avro_codec_t *avro;
-    tg_avro_schema_t *schema;
+    tg_avro_schema_t *schema, *newer;
+    tg_avro_plan_t *plan; /* schema to newer */
     tg_event_type_t *type;
+    tg_libavro_t *libavro; /* NULL: not installed */
+    tg_libavro_order_t order;
+    tg_buf_t resolved;
     tg_event_rules_t rules;
     tg_buf_t out, payload;
     tg_event_t event;
     const tg_json_node_t *nodes;
     size_t failures;
 };
+
+/* --- counted allocations --- */
+
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t count, size_t size);
+void *__libc_realloc(void *old, size_t size);
+
+static size_t allocations;
+
+void *malloc(size_t size)
+{
+    allocations++;
+    return __libc_malloc(size);
+}
+
+void *calloc(size_t count, size_t size)
+{
+    allocations++;
+    return __libc_calloc(count, size);
+}
+
+void *realloc(void *old, size_t size)
+{
+    allocations++;
+    return __libc_realloc(old, size);
+}
+
+/* --- what is measured --- */
 
 /* CPU time, so that a neighbour who takes the processor away is not measured. */
 static uint64_t now_ns(void)
@@ -93,6 +132,29 @@ static void run_nodes(struct bench *b)
                                    &error) != TG_OK;
 }
 
+static tg_str_t body_of(const struct bench *b)
+{
+    return (tg_str_t){b->out.data + 5, b->out.len - 5}; /* behind magic byte and schema id */
+}
+
+static void run_resolve(struct bench *b)
+{
+    tg_avro_error_t error;
+    tg_buf_clear(&b->resolved);
+    b->failures += tg_avro_resolve(b->avro, b->plan, body_of(b), 0, &b->resolved, &error) != TG_OK;
+}
+
+static void run_libavro_write(struct bench *b)
+{
+    b->failures += tg_libavro_write(b->libavro, &b->order).len != b->out.len - 5;
+}
+
+static void run_libavro_read(struct bench *b)
+{
+    tg_libavro_order_t order;
+    b->failures += !tg_libavro_read(b->libavro, body_of(b), &order);
+}
+
 static int compare_doubles(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
@@ -102,14 +164,18 @@ static int compare_doubles(const void *a, const void *b)
 static void measure(struct bench *b, const char *what, void (*run)(struct bench *), size_t rounds)
 {
     static double means[ROUNDS_MAX];
+    run(b);
+    size_t before = allocations;
     for (size_t i = 0; i < rounds; i++) {
         uint64_t start = now_ns();
         for (size_t j = 0; j < EVENTS_PER_ROUND; j++)
             run(b);
         means[i] = (double)(now_ns() - start) / EVENTS_PER_ROUND;
     }
+    size_t made = allocations - before;
     qsort(means, rounds, sizeof(*means), compare_doubles);
-    printf("%-50s median %6.1f ns  best %6.1f ns\n", what, means[rounds / 2], means[0]);
+    printf("%-50s median %6.1f ns  best %6.1f ns  %.1f allocations\n", what, means[rounds / 2],
+           means[0], (double)made / ((double)rounds * EVENTS_PER_ROUND));
 }
 
 static tg_str_t read_schema(const char *path)
@@ -122,6 +188,19 @@ static tg_str_t read_schema(const char *path)
     return (tg_str_t){text, len};
 }
 
+/* The schema up to its last field, with one field more. */
+static bool open_newer(struct bench *b, tg_str_t schema, tg_error_t *error)
+{
+    static char text[SCHEMA_MAX + sizeof(NEWER_FIELD)];
+    size_t end = schema.len;
+    while (end > 0 && schema.ptr[end - 1] != ']')
+        end--;
+    int len = snprintf(text, sizeof(text), "%.*s%s", (int)end - 1, schema.ptr, NEWER_FIELD);
+    return tg_avro_schema_parse((tg_str_t){text, (size_t)len}, &b->newer, error) == TG_OK &&
+           tg_avro_plan_create(tg_avro_schema_root(b->schema), tg_avro_schema_root(b->newer),
+                               &b->plan, error) == TG_OK;
+}
+
 static bool open_bench(struct bench *b)
 {
     tg_error_t error;
@@ -129,16 +208,18 @@ static bool open_bench(struct bench *b)
     b->parser = tg_json_parser_create(TG_EVENT_BYTES_MAX, TG_EVENT_DEPTH_MAX);
     b->codec = tg_event_codec_create();
     b->avro = tg_avro_codec_create();
-    b->out = b->payload = tg_buf_make(TG_EVENT_BYTES_MAX);
+    b->out = b->payload = b->resolved = tg_buf_make(TG_EVENT_BYTES_MAX);
     b->rules = (tg_event_rules_t){.tenant = TG_STR("demo"),
                                   .now = 1770112810 * TG_US_PER_SECOND,
                                   .max_ahead_us = 600 * TG_US_PER_SECOND,
                                   .horizon_us = 400 * TG_US_PER_DAY};
     if (tg_avro_schema_parse(schema, &b->schema, &error) != TG_OK ||
-        tg_event_type_compile(TG_STR("order"), schema, 1, &b->type, &error) != TG_OK) {
+        tg_event_type_compile(TG_STR("order"), schema, 1, &b->type, &error) != TG_OK ||
+        !open_newer(b, schema, &error)) {
         fprintf(stderr, "schemas/order.avsc (run at the repository's root): %s\n", error.text);
         return false;
     }
+    b->libavro = tg_libavro_open(schema);
     return b->parser != NULL && b->codec != NULL && b->avro != NULL;
 }
 
@@ -147,10 +228,27 @@ static void close_bench(struct bench *b)
     tg_json_parser_destroy(b->parser);
     tg_event_codec_destroy(b->codec);
     tg_avro_codec_destroy(b->avro);
+    tg_avro_plan_destroy(b->plan);
     tg_avro_schema_destroy(b->schema);
+    tg_avro_schema_destroy(b->newer);
+    tg_libavro_close(b->libavro);
     tg_event_type_unref(b->type);
     tg_buf_dispose(&b->out);
     tg_buf_dispose(&b->payload);
+    tg_buf_dispose(&b->resolved);
+}
+
+/* Copies the texts, which libavro takes back with its next call. */
+static void keep_order(tg_libavro_order_t *order)
+{
+    static char memory[4][256];
+    tg_str_t *const texts[] = {&order->order_id, &order->customer_id, &order->currency,
+                               &order->channel};
+    for (size_t i = 0; i < TG_ARRAY_LEN(texts); i++) {
+        assert(texts[i]->len <= sizeof(memory[i]));
+        memcpy(memory[i], texts[i]->ptr, texts[i]->len);
+        texts[i]->ptr = memory[i];
+    }
 }
 
 static void measure_order(struct bench *b, tg_str_t text, size_t rounds)
@@ -163,6 +261,14 @@ static void measure_order(struct bench *b, tg_str_t text, size_t rounds)
     b->nodes = parse(b);
     measure(b, "  the same from parsed nodes, as within a batch", run_nodes, rounds);
     measure(b, "  Kafka value to store row and payload", run_decode, rounds);
+    measure(b, "  resolution with one added default field", run_resolve, rounds);
+    if (b->libavro != NULL && tg_libavro_read(b->libavro, body_of(b), &b->order)) {
+        keep_order(&b->order);
+        measure(b, "  libavro: fill and write, nothing parsed", run_libavro_write, rounds);
+        measure(b, "  libavro: read, one schema", run_libavro_read, rounds);
+    } else {
+        printf("  libavro is not installed: nothing to compare with\n");
+    }
     printf("  value of %zu bytes\n", b->out.len);
 }
 

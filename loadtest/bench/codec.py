@@ -1,4 +1,5 @@
-"""JSON to Avro: bench_codec, whose first line (simdjson's parse alone) is the raw limit."""
+"""JSON to Avro, Avro to a row, and a newer schema: bench_codec, whose first line (simdjson's parse alone) is the raw
+limit of the way in, and whose last ones are libavro with the same order."""
 
 import re
 import subprocess
@@ -6,13 +7,17 @@ import subprocess
 from bench.result import Result, middle, rounds, say
 from bench.stack import TOP
 
-LINE = re.compile(r"^  (.+?)\s+median\s+([0-9.]+) ns", re.MULTILINE)
+LINE = re.compile(r"^  (.+?)\s+median\s+([0-9.]+) ns .*?([0-9.]+) allocations", re.MULTILINE)
 NAMES = {
     "JSON parse to nodes": "parse",
     "parse + Avro encoding": "avro",
     "parse + checks + time + identity + Kafka value": "event",
     "Kafka value to store row and payload": "row",
+    "resolution with one added default field": "resolve",
+    "libavro: fill and write, nothing parsed": "libavro_write",
+    "libavro: read, one schema": "libavro_read",
 }
+OURS = ("avro", "event", "row", "resolve")
 
 
 def measure(stack):
@@ -21,18 +26,41 @@ def measure(stack):
             [str(stack.bin / "bench_codec"), "11"], cwd=TOP, check=True, capture_output=True, text=True
         )
         long_order = done.stdout.rpartition("order of ")[2]
-        return {NAMES[name]: float(ns) for name, ns in LINE.findall(long_order) if name in NAMES}
+        lines = {NAMES[name]: (float(ns), float(made)) for name, ns, made in LINE.findall(long_order) if name in NAMES}
+        had = {name: ns for name, (ns, _) in lines.items()}
+        return had | {"allocations": sum(lines[name][1] for name in OURS)}
 
     say("JSON to Avro")
     had, others = rounds(stack, once)
     event = middle(had, "event")
+    known = {name: middle(had, name) for name in [*NAMES.values(), "allocations"] if name in had[0]}
+    write, read = (f"libavro {known[name]:.0f} ns" if name in known else "" for name in ("libavro_write", "libavro_read"))
+    made = f"{known['allocations']:.1f} allocations per event"
     yield Result(
         name="JSON → Avro, one order",
         unit="ns",
-        ours=middle(had, "avro"),
-        bar=350,
-        raw=f"simdjson's parse alone {middle(had, 'parse'):.0f} ns",
-        detail=f"with checks, time, identity and key {event:.0f} ns; back to a row {middle(had, 'row'):.0f} ns",
+        ours=known["avro"],
+        bar=300,
+        raw=", ".join(filter(None, [f"simdjson's parse alone {known['parse']:.0f} ns", write and f"{write} without a parse"])),
+        detail=f"with checks, time, identity and key {event:.0f} ns; {made}",
         others=others,
-        figures={name: middle(had, name) for name in NAMES.values()},
+        figures=known,
+    )
+    yield Result(
+        name="Avro → row, one order",
+        unit="ns",
+        ours=known["row"],
+        bar=100,
+        raw=read and f"{read} into its value",
+        detail=made,
+        others=others,
+    )
+    yield Result(
+        name="Avro by an older schema → Avro by a newer one",
+        unit="ns",
+        ours=known["resolve"],
+        bar=150,
+        raw=read and f"{read} by one schema",
+        detail=f"one order, one added field with a default; {made}",
+        others=others,
     )
