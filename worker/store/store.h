@@ -1,12 +1,11 @@
 /* The transaction that makes a batch exact: offsets, events, minutes, states and touched hours move
  * together, or nothing does.
  *
- * Two round trips in pipeline mode: BEGIN, the fence on each partition's offset row (in order),
- * INSERT … ON CONFLICT DO NOTHING; then, of the new rows only, minutes, states and hours (each
- * sorted), dead letters, COMMIT. COMMIT is never sent before the fence's answer is read: an UPDATE
- * of no row is no error. Which rows are new the server is asked only while duplicates come: asking
- * costs a tenth. Rows whose time is our own cost one more round trip first, which exchanges their
- * time for the one kept for their id.
+ * BEGIN and the fence on each partition's offset row (in order); COPY of the rows, or, while
+ * duplicates come, INSERT … ON CONFLICT DO NOTHING; then, of the new rows only, minutes, states and
+ * hours (each sorted), dead letters, COMMIT. COMMIT is never sent before the fence's answer is
+ * read: an UPDATE of no row is no error. Rows whose time is our own cost one more round trip first,
+ * which exchanges their time for the one kept for their id.
  *
  * Limits: max_rows per batch, TG_BATCH_DAYS_MAX days. Threads: one at a time. */
 #ifndef TG_STORE_H
