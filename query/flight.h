@@ -5,6 +5,9 @@
  * short deadline; a miss, an error, an open breaker and a dead Redis all go on to the database: the
  * cache may slow an answer down, it never decides whether there is one.
  *
+ * In front of Redis are the thread's own copies of answers (hot.h): made with what is stored in
+ * Redis, or found there, and kept until that ends: Redis is asked for the time that is left.
+ *
  * Limits: flights per thread (503 overloaded beyond), rows and bytes per answer, a deadline for the
  * query of its own. A flight goes on when its clients have left, and fills the cache.
  *
@@ -24,6 +27,7 @@ typedef struct tg_flights_config {
     tg_redis_t *redis;
     tg_metrics_shard_t *shard;
     size_t max_flights;
+    size_t hot_bytes; /* 0: no copies */
     uint64_t redis_timeout_ms;
     uint64_t query_timeout_ms;
 } tg_flights_config_t;

@@ -177,9 +177,16 @@ bool tg_render_matches(tg_str_t if_none_match, tg_str_t tag)
     return false;
 }
 
+tg_str_t tg_render_end(bool cached)
+{
+    return cached ? TG_STR("true}}") : TG_STR("false}}");
+}
+
 void tg_render_body(tg_str_t body, bool cached, tg_buf_t *out)
 {
     assert(body.len > 0);
+    tg_str_t end = tg_render_end(cached);
+    (void)tg_buf_reserve(out, body.len + end.len);
     tg_buf_str(out, body);
-    tg_buf_str(out, cached ? TG_STR("true}}") : TG_STR("false}}"));
+    tg_buf_str(out, end);
 }

@@ -28,6 +28,9 @@ bool tg_render_split(tg_str_t entry, tg_str_t *out_tag, tg_str_t *out_body);
 /* Whether an If-None-Match field holds `*` or the tag, by weak comparison (RFC 9110, 13.1.2). */
 bool tg_render_matches(tg_str_t if_none_match, tg_str_t tag);
 
+/* What is missing at the end of an entry's body part. */
+tg_str_t tg_render_end(bool cached);
+
 /* Appends the whole JSON body of an entry's body part. */
 void tg_render_body(tg_str_t body, bool cached, tg_buf_t *out);
 

@@ -49,6 +49,7 @@ static const tg_option_t options[] = {
     {"redis.timeout",     TG_OPT_MS,     AT(redis_timeout_ms), "50ms",           1, 5000,    "Longest wait for the cache before the database is asked."},
     {"gateway.secret",    TG_OPT_SECRET, AT(secret),           "",               16, 256,    "Shared secret of the gateway."},
     {"query.max_flights", TG_OPT_UINT,   AT(max_flights),      "1024",           1, 1000000, "Different queries under way per thread; more are answered 503 overloaded."},
+    {"query.hot_bytes",   TG_OPT_BYTES,  AT(hot_bytes),        "8MiB",           0, 1073741824, "Cached answers kept per thread in front of Redis, for no longer than Redis has them; 0: none."},
     {"query.timeout",     TG_OPT_MS,     AT(query_timeout_ms), "8s",             10, 600000, "Longest time of a database query; 504 query_timeout after it."},
     {"log.level",         TG_OPT_STR,    AT(log_level),        "info",           4, 5,       "debug, info, warn or error."},
 };
@@ -136,6 +137,7 @@ static tg_status_t open_stores(struct thread *thread, tg_error_t *error)
                                    .redis = thread->redis,
                                    .shard = thread->shard,
                                    .max_flights = config->max_flights,
+                                   .hot_bytes = config->hot_bytes,
                                    .redis_timeout_ms = config->redis_timeout_ms,
                                    .query_timeout_ms = config->query_timeout_ms};
     thread->flights = tg_flights_create(&flights);

@@ -15,6 +15,7 @@ typedef struct tg_query_config {
     uint64_t pg_connections; /* per thread */
     uint64_t pg_waiting;
     uint64_t max_flights;
+    uint64_t hot_bytes; /* per thread */
     uint64_t query_timeout_ms;
     uint64_t redis_timeout_ms;
     char *log_level;

@@ -79,6 +79,17 @@ static void answer_get(fake_redis_t *redis, int fd, const char *key)
     say(fd, "\r\n", 2);
 }
 
+static void answer_left(fake_redis_t *redis, int fd, const char *key)
+{
+    char text[32];
+    const fake_redis_entry_t *entry = find(redis, key);
+    if (redis->mute)
+        return;
+    int len =
+        snprintf(text, sizeof(text), ":%lld\r\n", entry == NULL ? -2LL : (long long)entry->ttl_ms);
+    say(fd, text, (size_t)len);
+}
+
 static void set_value(fake_redis_entry_t *entry, const char *bytes, size_t len)
 {
     free(entry->value);
@@ -114,6 +125,8 @@ static void obey(fake_redis_t *redis, int fd, const redisReply *command)
         say(fd, "+PONG\r\n", 7);
     else if (strcasecmp(words[0]->str, "GET") == 0 && command->elements == 2)
         answer_get(redis, fd, words[1]->str);
+    else if (strcasecmp(words[0]->str, "PTTL") == 0 && command->elements == 2)
+        answer_left(redis, fd, words[1]->str);
     else if (strcasecmp(words[0]->str, "SET") == 0 && command->elements == 5)
         take_set(redis, fd, words);
     else
@@ -242,5 +255,12 @@ void fake_redis_put(fake_redis_t *redis, const fake_redis_entry_t *entry, tg_str
 {
     pthread_mutex_lock(&redis->mutex);
     set_value(&redis->entries[entry - redis->entries], value.ptr, value.len);
+    pthread_mutex_unlock(&redis->mutex);
+}
+
+void fake_redis_age(fake_redis_t *redis, const fake_redis_entry_t *entry, uint64_t left_ms)
+{
+    pthread_mutex_lock(&redis->mutex);
+    redis->entries[entry - redis->entries].ttl_ms = left_ms;
     pthread_mutex_unlock(&redis->mutex);
 }

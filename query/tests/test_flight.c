@@ -139,6 +139,7 @@ static void wait_metric(const char *series, long wanted)
 
 #define HITS        "tidegate_query_cache_total{result=\"hit\"}"
 #define MISSES      "tidegate_query_cache_total{result=\"miss\"}"
+#define LOCAL       "tidegate_query_cache_total{result=\"local\"}"
 #define UNAVAILABLE "tidegate_query_cache_total{result=\"unavailable\"}"
 #define QUERIES     "tidegate_query_database_total{result=\"ok\"}"
 #define SHARED      "tidegate_query_shared_total"
@@ -237,12 +238,103 @@ static void a_silent_redis_costs_no_more_than_its_timeout(void **state)
 {
     (void)state;
     q.config.redis_timeout_ms = 50;
+    q.config.hot_bytes = 1 << 20; /* both questions go unanswered */
     fake_redis_mute(q.redis, true);
     query_start();
     uint64_t started = tg_time_mono_ms();
     expect(get_range("acme", ""), 200, ACME_ITEM);
     assert_in_range(tg_time_mono_ms() - started, 40, 3000);
     assert_int_equal(metric(UNAVAILABLE), 1);
+}
+
+/* --- the process's own copies --- */
+
+/* What the process knows is gone, what Redis knows stays. */
+static void query_restart(void)
+{
+    tg_http_server_close(q.server);
+    tg_query_close(q.query);
+    query_start();
+}
+
+static void an_answer_that_was_made_here_needs_no_redis(void **state)
+{
+    (void)state;
+    q.config.hot_bytes = 1 << 20;
+    query_start();
+    char *made = get_range("acme", "");
+    test_assert_has(made, "\"cached\":false}}");
+    fake_redis_mute(q.redis, true);
+    char *copy = get_range("acme", "");
+    test_assert_has(copy, ACME_ITEM);
+    size_t same =
+        (size_t)(strstr(strstr(made, "\r\n\r\n"), "\"cached\":") - strstr(made, "\r\n\r\n"));
+    assert_memory_equal(strstr(made, "\r\n\r\n"), strstr(copy, "\r\n\r\n"), same);
+    free(made);
+    expect(copy, 200, "\"cached\":true}}");
+    expect(get_range("acme", "If-None-Match: *\r\n"), 304, "etag: W/");
+    assert_int_equal(metric(LOCAL), 2);
+    assert_int_equal(metric(QUERIES), 1);
+    assert_true(metric("tidegate_query_hot_bytes") > 0);
+    fake_redis_mute(q.redis, false);
+    expect(get_range("other", ""), 200, "\"revenue\":9,"); /* another tenant's is another */
+    assert_int_equal(metric(MISSES), 2);
+}
+
+static void an_answer_found_in_redis_is_kept_while_redis_has_it(void **state)
+{
+    (void)state;
+    q.config.hot_bytes = 1 << 20;
+    query_start();
+    expect(get_range("acme", ""), 200, "\"cached\":false}}");
+    const fake_redis_entry_t *entry = fake_redis_wait(q.redis, 1);
+    assert_non_null(entry);
+    fake_redis_age(q.redis, entry, 1); /* ends at once */
+    query_restart();
+    expect(get_range("acme", ""), 200, "\"cached\":true}}");
+    fake_redis_age(q.redis, entry, 60000);
+    expect(get_range("acme", ""), 200, "\"cached\":true}}");
+    assert_int_equal(metric(HITS), 2);
+    assert_int_equal(metric(LOCAL), 0);
+    fake_redis_mute(q.redis, true);
+    expect(get_range("acme", ""), 200, ACME_ITEM);
+    assert_int_equal(metric(LOCAL), 1);
+    assert_int_equal(metric(QUERIES), 0);
+}
+
+static void an_entry_without_an_end_is_not_kept(void **state)
+{
+    (void)state;
+    q.config.hot_bytes = 1 << 20;
+    query_start();
+    expect(get_range("acme", ""), 200, "\"cached\":false}}");
+    const fake_redis_entry_t *entry = fake_redis_wait(q.redis, 1);
+    assert_non_null(entry);
+    fake_redis_age(q.redis, entry, (uint64_t)-1); /* PTTL of a key that never ends */
+    query_restart();
+    for (long i = 1; i <= 2; i++) {
+        expect(get_range("acme", ""), 200, "\"cached\":true}}");
+        assert_int_equal(metric(HITS), i);
+    }
+}
+
+static void a_copy_ends_with_its_second(void **state)
+{
+    (void)state;
+    q.config.hot_bytes = 1 << 20;
+    query_start();
+    uint64_t started = tg_time_mono_us();
+    expect(get("acme", "/v1/kpi/minute", ""), 200, "\"cached\":false}}");
+    const fake_redis_entry_t *entry = fake_redis_wait(q.redis, 1);
+    assert_non_null(entry);
+    fake_redis_put(q.redis, entry, TG_STR("gone"));
+    uint64_t end = tg_time_mono_ms() + TEST_WAIT_MS;
+    while (metric(QUERIES) < 2 && tg_time_mono_ms() < end) {
+        expect(get("acme", "/v1/kpi/minute", ""), 200, "\"items\":[");
+        usleep(1000);
+    }
+    assert_true(tg_time_mono_us() - started >= 999000);
+    assert_int_equal(metric(QUERIES), 2);
 }
 
 /* --- entity tags --- */
@@ -457,6 +549,10 @@ int main(void)
         QUERY_TEST(garbage_in_the_cache_is_a_miss),
         QUERY_TEST(without_redis_the_database_answers),
         QUERY_TEST(a_silent_redis_costs_no_more_than_its_timeout),
+        QUERY_TEST(an_answer_that_was_made_here_needs_no_redis),
+        QUERY_TEST(an_answer_found_in_redis_is_kept_while_redis_has_it),
+        QUERY_TEST(an_entry_without_an_end_is_not_kept),
+        QUERY_TEST(a_copy_ends_with_its_second),
         QUERY_TEST(an_unchanged_answer_is_304_by_its_tag),
         QUERY_TEST(equal_requests_share_one_query),
         QUERY_TEST(a_flight_goes_on_without_its_client_and_fills_the_cache),
