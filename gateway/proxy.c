@@ -203,7 +203,7 @@ static void forward(struct exchange *exchange)
                                       (tg_str_t){trace, sizeof(trace)}, headers),
         .body = tg_http_body(req),
         .deadline_at_ms = deadline,
-        .idempotent = exchange->route->rate_class == TG_CLASS_READ,
+        .idempotent = strcmp(exchange->route->method, "GET") == 0,
     };
     exchange->call = tg_http_client_call(exchange->thread->clients[exchange->route->upstream],
                                          &upstream, on_answer, exchange);
@@ -316,10 +316,15 @@ static void refuse(tg_http_req_t *req, tg_auth_result_t result, tg_scope_t neede
                      "This path needs a key with the scope \"%s\".", tg_scope_name(needed));
         return;
     }
-    tg_http_add_header(req, "www-authenticate", TG_STR("Bearer realm=\"tidegate\""));
+    /* Browsers ask people for a password on Basic, so it is offered to registry clients only. */
+    bool basic = tg_http_matched(req)->format == TG_HTTP_CONFLUENT;
+    tg_http_add_header(req, "www-authenticate",
+                       basic ? TG_STR("Basic realm=\"tidegate\", Bearer realm=\"tidegate\"")
+                             : TG_STR("Bearer realm=\"tidegate\""));
     if (result == TG_AUTH_MISSING)
         tg_http_fail(req, 401, "missing_key", TG_STR(""),
-                     "Send an API key as X-API-Key or Authorization: Bearer.");
+                     "Send an API key as X-API-Key, Authorization: Bearer, or the password of "
+                     "Basic.");
     else
         tg_http_fail(req, 401, "invalid_key", TG_STR(""),
                      "The API key is malformed, unknown, expired or revoked.");

@@ -335,7 +335,11 @@ static void a_request_without_a_good_key_is_refused_before_any_upstream(void **s
     test_assert_has(answer, "content-type: application/problem+json");
     expect(answer, 403, "insufficient_scope");
     expect(send_request("GET /v2/registry/subjects", headers, ""), 403, "\"error_code\":403");
-    assert_int_equal(metric("tidegate_gateway_auth_total{result=\"missing\"}"), 1);
+    expect(send_request("PATCH /v2/registry/subjects", headers, ""), 405, "\"error_code\":405");
+    answer = send_request("PUT /v2/registry/config", "", "{}");
+    test_assert_has(answer, "\r\nwww-authenticate: Basic realm=\"tidegate\", Bearer ");
+    expect(answer, 401, "{\"error_code\":401,\"message\":");
+    assert_int_equal(metric("tidegate_gateway_auth_total{result=\"missing\"}"), 2);
     assert_int_equal(metric("tidegate_gateway_auth_total{result=\"invalid\"}"), 1);
     assert_int_equal(metric("tidegate_gateway_auth_total{result=\"forbidden\"}"), 3);
 }

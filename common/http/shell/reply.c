@@ -235,11 +235,26 @@ void tg_http_error_body(tg_http_format_t format, int http_code, const char *code
     formats[format].write(http_code, code, field, message, request_id, out);
 }
 
-/* For what no route decides: the first route of the same version, or the first of all. */
+/* Whether a route that takes the rest of a path ("/v2/registry" and a star) takes this one's. */
+static bool covers(const char *route, tg_str_t path)
+{
+    size_t len = strlen(route);
+    if (len < 2 || route[len - 1] != '*')
+        return false;
+    len -= 2; /* the slash and the star */
+    return path.len >= len && memcmp(path.ptr, route, len) == 0 &&
+           (path.len == len || path.ptr[len] == '/');
+}
+
+/* For what no route decides: a route of another method that takes such paths, the first route of
+ * the same version, or the first of all. */
 tg_http_format_t tg_http_default_format(const tg_http_thread_t *thread, tg_str_t path)
 {
     const tg_http_service_t *service = thread->service;
     bool v2 = path.len >= 3 && memcmp(path.ptr, "/v2", 3) == 0;
+    for (size_t i = 0; i < service->route_count; i++)
+        if (covers(service->routes[i].path, path))
+            return service->routes[i].format;
     for (size_t i = 0; v2 && i < service->route_count; i++)
         if (service->routes[i].format == TG_HTTP_V2)
             return TG_HTTP_V2;
