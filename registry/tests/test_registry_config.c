@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "registry/config.h"
+#include "registry/settings/config.h"
 
 static tg_json_parser_t *parser;
 static tg_arena_t *arena;

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "registry/metadata.h"
+#include "registry/settings/metadata.h"
 
 static tg_arena_t *arena;
 

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "registry/mode.h"
+#include "registry/settings/mode.h"
 
 static void a_mode_is_named_in_any_case(void **state)
 {

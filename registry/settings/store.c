@@ -1,5 +1,5 @@
 /* SQL of the settings. Each literal's address is the key of its prepared statement. */
-#include "registry/config_store.h"
+#include "registry/settings/store.h"
 
 #include <stdio.h>
 

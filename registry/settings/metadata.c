@@ -1,6 +1,6 @@
 /* Metadata by jansson: small objects, read once per registration or configuration, never on the
  * way of a look-up. What this file built may be read back without a check. */
-#include "registry/metadata.h"
+#include "registry/settings/metadata.h"
 
 #include <jansson.h>
 #include <stdlib.h>

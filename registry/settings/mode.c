@@ -1,5 +1,5 @@
 /* Names and rules of the modes. */
-#include "registry/mode.h"
+#include "registry/settings/mode.h"
 
 #include <strings.h>
 

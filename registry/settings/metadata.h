@@ -5,8 +5,8 @@
  *
  * Limits: TG_METADATA_MAX bytes; jansson bounds the depth.
  * Threads: any; nothing is shared. */
-#ifndef TG_REGISTRY_METADATA_H
-#define TG_REGISTRY_METADATA_H
+#ifndef TG_REGISTRY_SETTINGS_METADATA_H
+#define TG_REGISTRY_SETTINGS_METADATA_H
 
 #include "common/base/arena.h"
 

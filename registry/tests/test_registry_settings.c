@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "common/base/time.h"
-#include "registry/config_store.h"
+#include "registry/settings/store.h"
 #include "registry/tests/database.h"
 
 static tg_pg_server_t server;

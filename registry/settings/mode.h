@@ -7,8 +7,8 @@
  *                      without a check of compatibility
  *
  * Threads: any; pure functions. */
-#ifndef TG_REGISTRY_MODE_H
-#define TG_REGISTRY_MODE_H
+#ifndef TG_REGISTRY_SETTINGS_MODE_H
+#define TG_REGISTRY_SETTINGS_MODE_H
 
 #include "common/base/str.h"
 

@@ -6,12 +6,12 @@
  *
  * Limits: a configuration's body TG_CONFIG_BODY_MAX bytes.
  * Threads: any; nothing is shared. */
-#ifndef TG_REGISTRY_CONFIG_H
-#define TG_REGISTRY_CONFIG_H
+#ifndef TG_REGISTRY_SETTINGS_CONFIG_H
+#define TG_REGISTRY_SETTINGS_CONFIG_H
 
 #include "common/base/arena.h"
 #include "common/json/json.h"
-#include "registry/mode.h"
+#include "registry/settings/mode.h"
 
 #define TG_CONTEXT_GLOBAL    "__GLOBAL"
 #define TG_CONFIG_BODY_MAX   ((size_t)256 << 10)
@@ -39,7 +39,8 @@ TG_NODISCARD tg_status_t tg_level_parse(tg_str_t text, tg_level_t *out_level);
 
 typedef enum tg_choice { TG_UNSAID, TG_NO, TG_YES } tg_choice_t;
 
-/* Texts: ptr NULL where nothing is set. Metadata in the one form of registry/metadata.h. */
+/* Texts: ptr NULL where nothing is set. Metadata in the one form of registry/settings/metadata.h.
+ */
 typedef struct tg_subject_config {
     bool configured; /* something was put, be it an empty configuration; the mode apart */
     tg_level_t level;

@@ -1,9 +1,9 @@
 /* Bodies, answers and rules of configurations; one table says what each member is. */
-#include "registry/config.h"
+#include "registry/settings/config.h"
 
 #include <strings.h>
 
-#include "registry/metadata.h"
+#include "registry/settings/metadata.h"
 
 static const char *const level_names[TG_LEVELS] = {
     [TG_LEVEL_UNSET] = "",

@@ -5,11 +5,11 @@
  * a pipeline of their own: a request needs no round trip more than it has anyway.
  *
  * Threads: pure functions; parameters are borrowed until tg_pg_call has copied them. */
-#ifndef TG_REGISTRY_CONFIG_STORE_H
-#define TG_REGISTRY_CONFIG_STORE_H
+#ifndef TG_REGISTRY_SETTINGS_STORE_H
+#define TG_REGISTRY_SETTINGS_STORE_H
 
 #include "common/pg/pool.h"
-#include "registry/config.h"
+#include "registry/settings/config.h"
 
 /* Reads the rows that count for a subject ('' for a context as a whole). */
 tg_pg_stmt_t tg_scope_stmt(tg_str_t context, tg_str_t subject);
