@@ -68,12 +68,24 @@ def differences(pair, java, ours):
                       for part in ("text", "canonical", "crc64", "md5", "sha256") if theirs[part] != own.get(part)]
     if found or not java[0]["ok"] or not java[1]["ok"]:
         return found
-    compat, own = java[2], ours[2]
-    if compat.get("compatible") != own.get("compatible"):
-        return [f"compatible: Java says {compat}, we say {own}"]
-    if compat["compatible"]:
+    if not same_verdict(java[2], ours[2]):
+        return [f"compatible: Java says {java[2]}, we say {ours[2]}"]
+    if java[2].get("compatible"):
         found += resolution_differences(pair, java[3], ours[3])
     return found
+
+
+def same_verdict(java, ours):
+    """The verdict and what is incompatible where. Java gives up where two fields have one alias: incompatible. It
+    begins a path anew at a union's branch that it has looked into before, so its path is the end of ours."""
+    if "matches multiple fields" in java.get("error", ""):
+        return ours.get("compatible") is False
+    if not java["ok"] or not ours["ok"] or java["compatible"] != ours["compatible"]:
+        return False
+    ends = lambda path, end: end == "/" or path == end or path.endswith(end)
+    return ({one["type"] for one in java["found"]} == {one["type"] for one in ours["found"]} and all(
+        any(one["type"] == other["type"] and ends(one["path"], other["path"]) for other in java["found"])
+        for one in ours["found"]))
 
 
 def resolution_differences(pair, java, ours):
