@@ -141,6 +141,7 @@ RIGHTS = {
         "control.config_version": {"SELECT"},
         "control.schema_ids": {"USAGE"},
         "control.event_types": {"SELECT"},
+        "control.registry_settings": {"SELECT", "INSERT", "UPDATE", "DELETE"},
     },
     "tidegate_ingestion": {f"control.{table}": {"SELECT"} for table in ("config_version", "event_types")},
     "tidegate_worker": {
