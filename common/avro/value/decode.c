@@ -1,5 +1,4 @@
-/* Avro bytes to JSON text: one function per kind, called through a table, over a cursor that never
- * leaves the bytes.
+/* Avro bytes to JSON text: one function per kind, over a cursor that never leaves the bytes.
  *
  * Two forms of JSON leave here: the natural one (no tags, ISO 8601 times, decimals as numbers,
  * bytes as base64) and, by TG_AVRO_STRICT_JSON, Avro's own (tagged unions, base values, bytes as
@@ -15,23 +14,19 @@
 #include "common/avro/value/duration.h"
 #include "common/base/uuid.h"
 
-typedef tg_status_t (*read_fn)(tg_avro_reader_t *r, const tg_avro_type_t *type, tg_buf_t *out);
-
 static bool is_strict(const tg_avro_reader_t *r)
 {
     return (r->flags & TG_AVRO_STRICT_JSON) != 0;
 }
 
-static tg_status_t put_null(tg_avro_reader_t *r, const tg_avro_type_t *type, tg_buf_t *out)
+static tg_status_t put_null(tg_buf_t *out)
 {
-    (void)r, (void)type;
     tg_buf_append(out, "null", 4);
     return TG_OK;
 }
 
-static tg_status_t put_boolean(tg_avro_reader_t *r, const tg_avro_type_t *type, tg_buf_t *out)
+static tg_status_t put_boolean(tg_avro_reader_t *r, tg_buf_t *out)
 {
-    (void)type;
     if (tg_avro_left(r) == 0)
         return tg_avro_ends_early(r);
     if (*r->at > 1)
@@ -86,9 +81,8 @@ static tg_status_t put_not_finite(tg_avro_reader_t *r, double value, tg_buf_t *o
     return TG_OK;
 }
 
-static tg_status_t put_float(tg_avro_reader_t *r, const tg_avro_type_t *type, tg_buf_t *out)
+static tg_status_t put_float(tg_avro_reader_t *r, tg_buf_t *out)
 {
-    (void)type;
     float value;
     char text[32];
     if (tg_avro_left(r) < sizeof(value))
@@ -113,9 +107,8 @@ static tg_status_t put_float(tg_avro_reader_t *r, const tg_avro_type_t *type, tg
     return TG_OK;
 }
 
-static tg_status_t put_double(tg_avro_reader_t *r, const tg_avro_type_t *type, tg_buf_t *out)
+static tg_status_t put_double(tg_avro_reader_t *r, tg_buf_t *out)
 {
-    (void)type;
     double value;
     if (tg_avro_left(r) < sizeof(value))
         return tg_avro_ends_early(r);
@@ -187,9 +180,8 @@ static tg_status_t put_bytes(tg_avro_reader_t *r, const tg_avro_type_t *type, tg
     }
 }
 
-static tg_status_t put_string(tg_avro_reader_t *r, const tg_avro_type_t *type, tg_buf_t *out)
+static tg_status_t put_string(tg_avro_reader_t *r, tg_buf_t *out)
 {
-    (void)type;
     tg_str_t text = {NULL, 0};
     tg_status_t status = tg_avro_take_text(r, &text);
     if (status == TG_OK)
@@ -283,28 +275,51 @@ static tg_status_t put_blocks(tg_avro_reader_t *r, const tg_avro_type_t *type, t
     return TG_OK;
 }
 
-tg_status_t tg_avro_read_json(tg_avro_reader_t *r, const tg_avro_type_t *type, tg_buf_t *out)
+/* What may nest. */
+static tg_status_t put_container(tg_avro_reader_t *r, const tg_avro_type_t *type, tg_buf_t *out)
 {
-    assert(type != NULL);
-    assert(out != NULL);
-    static const read_fn by_kind[TG_AVRO_KINDS] = {
-        [TG_AVRO_NULL] = put_null,     [TG_AVRO_BOOLEAN] = put_boolean,
-        [TG_AVRO_INT] = put_integer,   [TG_AVRO_LONG] = put_integer,
-        [TG_AVRO_FLOAT] = put_float,   [TG_AVRO_DOUBLE] = put_double,
-        [TG_AVRO_BYTES] = put_bytes,   [TG_AVRO_STRING] = put_string,
-        [TG_AVRO_RECORD] = put_record, [TG_AVRO_ENUM] = put_enum,
-        [TG_AVRO_FIXED] = put_bytes,   [TG_AVRO_ARRAY] = put_blocks,
-        [TG_AVRO_MAP] = put_blocks,    [TG_AVRO_UNION] = put_union,
-    };
-    assert(type->kind < TG_AVRO_KINDS);
+    tg_status_t status;
     if (r->depth == TG_AVRO_DEPTH_MAX)
         return tg_avro_reader_refuse(r, "nested deeper than %d levels", TG_AVRO_DEPTH_MAX);
     if (out->failed)
         return TG_NOMEM;
     r->depth++;
-    tg_status_t status = by_kind[type->kind](r, type, out);
+    if (type->kind == TG_AVRO_RECORD)
+        status = put_record(r, type, out);
+    else if (type->kind == TG_AVRO_UNION)
+        status = put_union(r, type, out);
+    else
+        status = put_blocks(r, type, out);
     r->depth--;
     return status;
+}
+
+tg_status_t tg_avro_read_json(tg_avro_reader_t *r, const tg_avro_type_t *type, tg_buf_t *out)
+{
+    assert(type != NULL);
+    assert(out != NULL);
+    switch (type->kind) {
+    case TG_AVRO_NULL:
+        return put_null(out);
+    case TG_AVRO_BOOLEAN:
+        return put_boolean(r, out);
+    case TG_AVRO_INT:
+    case TG_AVRO_LONG:
+        return put_integer(r, type, out);
+    case TG_AVRO_FLOAT:
+        return put_float(r, out);
+    case TG_AVRO_DOUBLE:
+        return put_double(r, out);
+    case TG_AVRO_STRING:
+        return put_string(r, out);
+    case TG_AVRO_ENUM:
+        return put_enum(r, type, out);
+    case TG_AVRO_BYTES:
+    case TG_AVRO_FIXED:
+        return put_bytes(r, type, out);
+    default:
+        return put_container(r, type, out);
+    }
 }
 
 tg_status_t tg_avro_decode(const tg_avro_type_t *type, tg_str_t bytes, unsigned flags,
