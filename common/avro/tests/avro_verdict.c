@@ -114,6 +114,7 @@ static json_t *answer(const char *line, size_t len)
     } rows[] = {
         {"schema", answer_schema},
         {"compat", answer_compat},
+        {"resolve", tg_verdict_resolve},
     };
     json_error_t why;
     json_t *question = json_loadb(line, len, 0, &why), *found = NULL;

@@ -12,4 +12,7 @@ json_t *tg_verdict_refusal(const char *reason);
 /* A text of the question; empty when it is absent. */
 tg_str_t tg_verdict_text(const json_t *question, const char *name);
 
+/* The op "resolve". */
+json_t *tg_verdict_resolve(const json_t *question);
+
 #endif
