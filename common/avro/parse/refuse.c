@@ -90,7 +90,7 @@ static const json_t *name_step(struct words *words, const json_t *at, tg_str_t s
     return json_object_getn(at, step.ptr, step.len);
 }
 
-/* "branch 2 of field amount of record Order", "enum Colour in field …". */
+/* "branch 2 of field amount of record Order", "enum Colour in items of field …". */
 static void place_in_words(const struct tg_avro_parse *p, tg_buf_t *out)
 {
     struct words words = {0};
@@ -102,7 +102,9 @@ static void place_in_words(const struct tg_avro_parse *p, tg_buf_t *out)
     bool defined = type != NULL && name != NULL && name != words.field;
     if (defined)
         tg_buf_printf(out, "%.16s %.64s", type, name);
-    if (defined && (words.field != NULL || words.record != NULL))
+    if (defined && p->path_len == 0)
+        return;
+    if (defined)
         tg_buf_str(out, TG_STR(" in "));
     if (words.branch > 0)
         tg_buf_printf(out, "branch %zu of ", words.branch);
@@ -112,7 +114,7 @@ static void place_in_words(const struct tg_avro_parse *p, tg_buf_t *out)
         tg_buf_printf(out, "field %.64s of ", words.field);
     if (words.record != NULL)
         tg_buf_printf(out, "record %.64s", words.record);
-    else if (!defined)
+    else
         tg_buf_str(out, TG_STR("the schema"));
 }
 

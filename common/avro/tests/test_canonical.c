@@ -92,6 +92,20 @@ static void a_type_is_written_once_and_named_after_that(void **state)
     tg_avro_schema_destroy(schema);
 }
 
+static void digests_are_those_of_the_canonical_form(void **state)
+{
+    (void)state;
+    uint8_t md5[TG_MD5_LEN], sha256[TG_SHA256_LEN];
+    char hex[2 * TG_SHA256_LEN];
+    tg_avro_fingerprint_md5(TG_STR("\"null\""), md5);
+    tg_hash_hex(md5, sizeof(md5), hex);
+    assert_memory_equal(hex, "9b41ef67651c18488a8b08bb67c75699", sizeof(md5) * 2);
+    tg_avro_fingerprint_sha256(TG_STR("\"null\""), sha256);
+    tg_hash_hex(sha256, sizeof(sha256), hex);
+    assert_memory_equal(hex, "f072cbec3bf8841871d4284230c5e983dc211a56837aed862487148f947d1a1f",
+                        sizeof(hex));
+}
+
 static void a_full_buffer_is_reported(void **state)
 {
     (void)state;
@@ -108,6 +122,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(forms_and_fingerprints_are_apaches),
         cmocka_unit_test(a_type_is_written_once_and_named_after_that),
+        cmocka_unit_test(digests_are_those_of_the_canonical_form),
         cmocka_unit_test(a_full_buffer_is_reported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -95,6 +95,11 @@ static void logical_types_that_do_not_fit_are_ignored(void **state)
         {"{\"type\":\"fixed\",\"name\":\"F\",\"size\":4,\"logicalType\":\"decimal\","
          "\"precision\":10}",
          TG_AVRO_PLAIN},
+        {"{\"type\":\"fixed\",\"name\":\"F\",\"size\":12,\"logicalType\":\"duration\"}",
+         TG_AVRO_DURATION},
+        {"{\"type\":\"fixed\",\"name\":\"F\",\"size\":16,\"logicalType\":\"duration\"}",
+         TG_AVRO_PLAIN},
+        {"{\"type\":\"fixed\",\"name\":\"F\",\"size\":16,\"logicalType\":\"uuid\"}", TG_AVRO_UUID},
     };
     for (size_t i = 0; i < TG_ARRAY_LEN(rows); i++) {
         tg_avro_schema_t *schema = parse(rows[i].schema);
@@ -197,6 +202,15 @@ static void wrong_schemas_are_refused_with_the_place_and_the_reason(void **state
         {"{\"type\":\"fixed\",\"name\":\"F\",\"size\":-2}", "size: expected"},
         {"{\"type\":\"fixed\",\"name\":\"F\",\"size\":99999999999}", "size: expected"},
         {"{\"type\":\"fixed\",\"name\":\"F\"}", "size: expected"},
+        {"{\"type\":\"fixed\",\"name\":\"F\",\"size\":0}", "size: expected an integer from 1"},
+        {"{\"type\":{\"type\":\"int\"}}", "stands by itself"},
+        {FIELD("\".R\"", ""), "unknown type"},
+        {FIELD("\"\"", ""), "unknown type"},
+        {"[\"Q\",{\"type\":\"fixed\",\"name\":\"Q\",\"size\":1}]",
+         "branch 1 of the schema (line 1, column 2, /0): unknown type \"Q\"; define it before"},
+        {"{\"type\":\"array\",\n\"items\": {\"type\":\"enum\",\"name\":\"E\",\"symbols\":5}}",
+         "enum E in items of the schema (line 2, column 10, /items): symbols: expected an array, "
+         "got an integer"},
         {"{\"type\":\"array\"}", "array without \"items\""},
         {"{\"type\":\"map\"}", "map without \"values\""},
         {"[{\"type\":\"fixed\",\"name\":\"F\",\"size\":1},{\"type\":\"fixed\",\"name\":\"F\","
@@ -301,6 +315,125 @@ static void defaults_that_double_with_each_record_are_refused(void **state)
     tg_buf_dispose(&text);
 }
 
+static void names_without_namespace_are_found_from_within_one(void **state)
+{
+    (void)state;
+    tg_avro_schema_t *schema =
+        parse("{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"f\",\"type\":{\"type\":"
+              "\"fixed\",\"name\":\"F\",\"size\":1}},{\"name\":\"q\",\"type\":{\"type\":\"record\","
+              "\"name\":\"n.Q\",\"fields\":[{\"name\":\"f\",\"type\":\"F\"}]}}]}");
+    const tg_avro_type_t *root = tg_avro_schema_root(schema);
+    assert_ptr_equal(root->fields[1].type->fields[0].type, root->fields[0].type);
+    tg_avro_schema_destroy(schema);
+}
+
+static void endless_records_are_taken_on_request_only(void **state)
+{
+    (void)state;
+    tg_avro_schema_t *schema = NULL;
+    assert_int_equal(
+        tg_avro_schema_parse_endless(TG_STR("{\"type\":\"record\",\"name\":\"R\",\"fields\":[{"
+                                            "\"name\":\"r\",\"type\":\"R\"}]}"),
+                                     &schema, NULL),
+        TG_OK);
+    assert_false(tg_avro_schema_root(schema)->finite);
+    tg_avro_schema_destroy(schema);
+    /* Each of 2000 records waits for the one behind it, and the last for itself. */
+    tg_buf_t text = tg_buf_make(TG_AVRO_SCHEMA_BYTES_MAX);
+    tg_buf_printf(&text, "{\"type\":\"record\",\"name\":\"T\",\"fields\":[{\"name\":\"f\",\"type\":"
+                         "{\"type\":\"record\",\"name\":\"R0\",\"fields\":[{\"name\":\"r\","
+                         "\"type\":\"R0\"}]}}");
+    for (int i = 1; i < 2000; i++)
+        tg_buf_printf(&text,
+                      ",{\"name\":\"f%d\",\"type\":{\"type\":\"record\",\"name\":\"R%d\","
+                      "\"fields\":[{\"name\":\"r\",\"type\":\"R%d\"}]}}",
+                      i, i, i - 1);
+    tg_buf_str(&text, TG_STR("]}"));
+    assert_refused(tg_buf_view(&text), "contains itself");
+    tg_buf_dispose(&text);
+}
+
+/* --- references --- */
+
+static tg_avro_schema_t *parse_with(const char *text, const tg_avro_schema_t *const *refs,
+                                    size_t count)
+{
+    tg_avro_schema_t *schema = NULL;
+    tg_error_t error = {0};
+    if (tg_avro_schema_parse_refs(tg_str_from(text), refs, count, &schema, &error) != TG_OK)
+        fail_msg("%s: %s", text, error.text);
+    return schema;
+}
+
+static void types_of_references_are_known_and_outlive_the_callers_share(void **state)
+{
+    (void)state;
+    tg_avro_schema_t *colour =
+        parse("{\"type\":\"enum\",\"name\":\"n.Colour\",\"symbols\":[\"RED\"]}");
+    const tg_avro_schema_t *refs[] = {colour};
+    tg_avro_schema_t *car = parse_with(FIELD("\"n.Colour\"", ",\"default\":\"RED\""), refs, 1);
+    tg_avro_schema_destroy(colour);
+    refs[0] = car;
+    tg_avro_schema_t *fleet =
+        parse_with("{\"type\":\"record\",\"name\":\"n.Fleet\",\"fields\":[{\"name\":\"car\","
+                   "\"type\":\"R\"},{\"name\":\"colour\",\"type\":\"Colour\"}]}",
+                   refs, 1);
+    tg_avro_schema_destroy(car);
+    const tg_avro_type_t *root = tg_avro_schema_root(fleet);
+    assert_true(tg_str_eq(root->fields[0].type->fields[0].default_bytes, TG_STR("\0")));
+    assert_ptr_equal(root->fields[0].type->fields[0].type, root->fields[1].type);
+    tg_avro_schema_destroy(fleet);
+}
+
+static void one_type_may_come_by_two_references_if_it_is_the_same(void **state)
+{
+    (void)state;
+    tg_avro_schema_t *one = parse("{\"type\":\"fixed\",\"name\":\"F\",\"size\":1}");
+    tg_avro_schema_t *same = parse("{\"size\":1,\"type\":\"fixed\",\"name\":\"F\"}");
+    tg_avro_schema_t *other = parse("{\"type\":\"fixed\",\"name\":\"F\",\"size\":2}");
+    const tg_avro_schema_t *alike[] = {one, same}, *unlike[] = {one, other};
+    tg_avro_schema_destroy(parse_with("\"F\"", alike, 2));
+    tg_avro_schema_t *schema = NULL;
+    tg_error_t error;
+    assert_int_equal(tg_avro_schema_parse_refs(TG_STR("\"F\""), unlike, 2, &schema, &error),
+                     TG_INVALID);
+    assert_non_null(strstr(error.text, "type \"F\" is defined by two of the references"));
+    /* Nor may the text define what a reference has. */
+    assert_int_equal(
+        tg_avro_schema_parse_refs(TG_STR("{\"type\":\"fixed\",\"name\":\"F\",\"size\":1}"), alike,
+                                  1, &schema, &error),
+        TG_INVALID);
+    assert_non_null(strstr(error.text, "type \"F\" is defined twice"));
+    tg_avro_schema_destroy(one);
+    tg_avro_schema_destroy(same);
+    tg_avro_schema_destroy(other);
+}
+
+static void chains_of_references_are_bounded(void **state)
+{
+    (void)state;
+    tg_avro_schema_t *last = parse("{\"type\":\"record\",\"name\":\"R0\",\"fields\":[]}");
+    tg_error_t error;
+    for (int i = 1;; i++) {
+        char text[128];
+        const tg_avro_schema_t *refs[] = {last};
+        tg_avro_schema_t *next = NULL;
+        snprintf(text, sizeof(text),
+                 "{\"type\":\"record\",\"name\":\"R%d\",\"fields\":[{\"name\":\"r\",\"type\":"
+                 "\"R%d\"}]}",
+                 i, i - 1);
+        tg_status_t status = tg_avro_schema_parse_refs(tg_str_from(text), refs, 1, &next, &error);
+        tg_avro_schema_destroy(last);
+        last = next;
+        if (status != TG_OK) {
+            assert_int_equal(status, TG_TOO_LARGE);
+            assert_int_equal(i, TG_AVRO_REF_DEPTH_MAX + 1);
+            break;
+        }
+    }
+    assert_non_null(strstr(error.text, "references nest deeper than 16"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -312,6 +445,11 @@ int main(void)
         cmocka_unit_test(records_may_contain_themselves_where_a_value_can_end),
         cmocka_unit_test(each_limit_is_enforced),
         cmocka_unit_test(defaults_that_double_with_each_record_are_refused),
+        cmocka_unit_test(names_without_namespace_are_found_from_within_one),
+        cmocka_unit_test(endless_records_are_taken_on_request_only),
+        cmocka_unit_test(types_of_references_are_known_and_outlive_the_callers_share),
+        cmocka_unit_test(one_type_may_come_by_two_references_if_it_is_the_same),
+        cmocka_unit_test(chains_of_references_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
