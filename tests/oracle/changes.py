@@ -12,7 +12,7 @@ def pick(rng, found):
 
 def renamed(schema, old, new):
     """The type `old` is called `new` from now on, everywhere."""
-    if new in schema.types:
+    if not schema.is_free(new):
         return False
     for holder, key in schema.places():
         if holder[key].get("ref") == old:

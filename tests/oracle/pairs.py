@@ -12,13 +12,12 @@ DATA = 3  # values for each pair
 # The exceptions: where Java itself fails. Each is a text in its error and the reason.
 JAVA_CANNOT_PARSE = {
     "Schema fields not set yet": "it checks a default that holds the record which is just being read",
+    "Undefined schema": "it does not find a record without a namespace from within one while that is just being read",
 }
 JAVA_CANNOT_READ = {
     "Invalid default for field": "it renames the writer's fields after the reader's aliases, and then the writer's own"
                                  " defaults do not fit them",
     "AvroTypeException: Found ": "it renames every type that has the name of an alias, of whatever kind it is",
-    "ArrayIndexOutOfBoundsException": "it loses its place in a record that holds itself beside a type of the same name"
-                                      " in another namespace",
 }
 
 

@@ -84,9 +84,16 @@ class Schema:
         for _ in range(20):
             name = rng.choice(NAMES) + (str(rng.randint(1, 3)) if rng.random() < 0.4 else "")
             full = f"{space}.{name}" if space else name
-            if full not in self.types:
+            if self.is_free(full):
                 return full
         return f"{'.'.join(filter(None, (space, 'X')))}{len(self.types)}"
+
+    def is_free(self, full):
+        """Not taken, and not the short name of a type without a namespace beside one with: Java 1.12 takes the
+        former for the latter where that is still being read."""
+        space, _, name = full.rpartition(".")
+        return full not in self.types and all(
+            other.rpartition(".")[2] != name or bool(other.rpartition(".")[0]) == bool(space) for other in self.types)
 
     def define(self, definition):
         full = self.new_name()

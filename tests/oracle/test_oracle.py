@@ -52,3 +52,23 @@ def test_the_comparison_can_fail():
             value.update(json={"a": 1})
     for change in (agrees, misprints, misreads):
         assert pairs.compare(range(1, 21), "java", "liar", lying(change))[2], change.__name__
+
+
+def test_fastavro_reads_our_bytes_as_it_reads_the_original(capsys):
+    """Random data, read and written again by us."""
+    made = [pairs.make(seed) for seed in range(1, PAIRS + 1)]
+    read = oracle.ask(oracle.ours(), [{"op": "resolve", "reader": pair.writer_text, "writer": pair.writer_text,
+                                       "data": pair.data} for pair in made])
+    ours = oracle.ask(oracle.ours(), [{"op": "encode", "schema": pair.writer_text,
+                                       "values": [value["json"] for value in answer["values"]]}
+                                      for pair, answer in zip(made, read)])
+    fastavro = [str(oracle.path_of("python") / "venv" / "bin" / "python"), str(oracle.HERE / "bytes_fastavro.py")]
+    told = oracle.ask(fastavro, [{"schema": pair.writer_text, "data": data} for pair, answer in zip(made, ours)
+                                 for data in (pair.data, [one["hex"] for one in answer["data"]])])
+    compared = [(pair, told[2 * number], told[2 * number + 1]) for number, pair in enumerate(made)
+                if told[2 * number] is not None]
+    with capsys.disabled():
+        print(f"\nfastavro: the data of {len(compared)} schemas")
+    assert len(compared) > PAIRS * 3 // 4
+    for pair, original, again in compared:
+        assert original == again, f"seed {pair.seed}: {pair.writer_text}"
