@@ -154,9 +154,10 @@ size_t tg_registry_cache_len(const tg_registry_cache_t *cache)
     return tg_table_len(cache->entries);
 }
 
-tg_event_type_t *tg_registry_cache_plan(tg_registry_cache_t *cache, tg_str_t type, uint32_t id)
+tg_event_type_t *tg_registry_cache_plan(tg_registry_cache_t *cache, tg_str_t owner, tg_str_t type,
+                                        uint32_t id)
 {
-    cache_key_t key = key_of((tg_str_t){0}, type, id);
+    cache_key_t key = key_of(owner, type, id);
     tg_event_type_t *plan = tg_table_get(cache->plans, key_view(&key));
     return plan == NULL ? NULL : tg_event_type_ref(plan);
 }
@@ -170,11 +171,10 @@ static void forget_plans(tg_registry_cache_t *cache)
     cache->plans = fresh;
 }
 
-void tg_registry_cache_keep_plan(tg_registry_cache_t *cache, tg_event_type_t *plan)
+void tg_registry_cache_keep_plan(tg_registry_cache_t *cache, tg_str_t owner, tg_event_type_t *plan)
 {
     assert(plan != NULL);
-    cache_key_t key =
-        key_of((tg_str_t){0}, tg_event_type_name(plan), tg_event_type_schema_id(plan));
+    cache_key_t key = key_of(owner, tg_event_type_name(plan), tg_event_type_schema_id(plan));
     if (tg_table_len(cache->plans) >= cache->max)
         forget_plans(cache);
     tg_event_type_t *own = tg_event_type_ref(plan);

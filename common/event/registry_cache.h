@@ -2,7 +2,8 @@
  * version and the tenant '' for the default context, and the compiled plans that they share.
  *
  * Why two tables: tenants may see the same schema, which is compiled once and referenced by all
- * their entries; whether a tenant may see an id is asked of the registry for each tenant.
+ * their entries (where an id is the same schema for all); whether a tenant may see an id is asked
+ * of the registry for each tenant.
  *
  * Limits: `max` entries and as many plans. When all entries are live, those that nobody waits for
  * are dropped together: they come back as they are needed.
@@ -45,10 +46,12 @@ tg_registry_entry_t *tg_registry_cache_next(tg_registry_cache_t *cache, size_t *
 
 size_t tg_registry_cache_len(const tg_registry_cache_t *cache);
 
-/* The compiled plan of (type, id): an owned reference, or NULL. */
-tg_event_type_t *tg_registry_cache_plan(tg_registry_cache_t *cache, tg_str_t type, uint32_t id);
+/* The compiled plan of (type, id): an owned reference, or NULL. `owner` is the tenant where ids are
+ * each tenant's own, and "" where an id is one schema for all. */
+tg_event_type_t *tg_registry_cache_plan(tg_registry_cache_t *cache, tg_str_t owner, tg_str_t type,
+                                        uint32_t id);
 
 /* Remembers a plan by its name and id (takes a reference of its own); best effort. */
-void tg_registry_cache_keep_plan(tg_registry_cache_t *cache, tg_event_type_t *plan);
+void tg_registry_cache_keep_plan(tg_registry_cache_t *cache, tg_str_t owner, tg_event_type_t *plan);
 
 #endif

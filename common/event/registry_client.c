@@ -190,12 +190,14 @@ static void fetch_free(struct fetch *fetch)
     free(fetch);
 }
 
-/* The plan of (type, id), compiled unless it is known. */
-static tg_status_t plan_of(tg_registry_client_t *client, tg_str_t type, uint32_t id,
-                           tg_str_t schema, tg_event_type_t **out_plan)
+/* The plan of the entry's type and an id, compiled unless it is known. */
+static tg_status_t plan_of(tg_registry_client_t *client, const tg_registry_entry_t *entry,
+                           uint32_t id, tg_str_t schema, tg_event_type_t **out_plan)
 {
+    tg_str_t type = tg_str_from(entry->type_name);
+    tg_str_t owner = tg_str_from(tg_registry_site_own_ids(client->site) ? entry->tenant : "");
     pthread_mutex_lock(&client->mutex);
-    tg_event_type_t *plan = tg_registry_cache_plan(client->cache, type, id);
+    tg_event_type_t *plan = tg_registry_cache_plan(client->cache, owner, type, id);
     pthread_mutex_unlock(&client->mutex);
     if (plan == NULL) {
         tg_error_t error;
@@ -206,7 +208,7 @@ static tg_status_t plan_of(tg_registry_client_t *client, tg_str_t type, uint32_t
             return status == TG_NOMEM ? TG_UNAVAILABLE : TG_INVALID;
         }
         pthread_mutex_lock(&client->mutex);
-        tg_registry_cache_keep_plan(client->cache, plan);
+        tg_registry_cache_keep_plan(client->cache, owner, plan);
         pthread_mutex_unlock(&client->mutex);
     }
     *out_plan = plan;
@@ -230,7 +232,7 @@ static tg_status_t read_answer(tg_registry_client_t *client, const tg_registry_e
         return TG_UNAVAILABLE;
     }
     tg_event_type_t *plan = NULL;
-    status = plan_of(client, tg_str_from(entry->type_name), answer.id, answer.schema, &plan);
+    status = plan_of(client, entry, answer.id, answer.schema, &plan);
     if (status == TG_OK && entry->id == 0 && !tg_event_type_has_roles(plan)) {
         tg_event_type_unref(plan);
         return TG_NOT_FOUND;

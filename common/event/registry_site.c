@@ -164,11 +164,17 @@ bool tg_registry_site_foreign(const tg_registry_site_t *site)
     return site->foreign;
 }
 
+bool tg_registry_site_own_ids(const tg_registry_site_t *site)
+{
+    assert(site != NULL);
+    return site->foreign && !site->one_context;
+}
+
 /* "visit-value" or ":.acme:visit-value", percent-encoded: names of tenants and types need none. */
 static void append_subject(const tg_registry_site_t *site, const char *tenant, const char *type,
                            tg_buf_t *out)
 {
-    if (site->foreign && !site->one_context && tenant[0] != '\0')
+    if (tg_registry_site_own_ids(site) && tenant[0] != '\0')
         tg_buf_printf(out, "%%3A.%s%%3A", tenant);
     tg_buf_printf(out, "%s-value", type);
 }
@@ -185,7 +191,7 @@ void tg_registry_site_target(const tg_registry_site_t *site, const char *tenant,
         return;
     }
     tg_buf_printf(out, "/schemas/ids/%u?format=resolved", id);
-    if (site->foreign && !site->one_context) {
+    if (tg_registry_site_own_ids(site)) {
         tg_buf_str(out, TG_STR("&subject=")); /* its context is where the id is looked up */
         append_subject(site, tenant, type, out);
     }

@@ -49,6 +49,10 @@ const char *tg_registry_site_instances(const tg_registry_site_t *site);
 /* Whether it is another's registry. */
 bool tg_registry_site_foreign(const tg_registry_site_t *site);
 
+/* Whether two tenants' types of one name and id may have different schemas: other registries
+ * number each context by itself. */
+bool tg_registry_site_own_ids(const tg_registry_site_t *site);
+
 /* Appends the target of the newest version of a type (id 0) or of an id, as the tenant sees it; ""
  * for the default context. */
 void tg_registry_site_target(const tg_registry_site_t *site, const char *tenant, const char *type,

@@ -63,6 +63,7 @@ static void another_has_a_context_for_each_tenant(void **state)
     tg_http_header_t headers[TG_REGISTRY_HEADERS_MAX];
     tg_buf_t probe = tg_buf_make(256);
     assert_true(tg_registry_site_foreign(site));
+    assert_true(tg_registry_site_own_ids(site));
     assert_string_equal(tg_registry_site_instances(site), "registry.test:9081");
     assert_target(site, "acme", 0,
                   "/api/subjects/%3A.acme%3Avisit-value/versions/latest?format=resolved");
@@ -85,6 +86,7 @@ static void one_without_contexts_is_asked_for_bare_names(void **state)
                                               .token = writable("t0ken"),
                                               .one_context = true});
     tg_http_header_t headers[TG_REGISTRY_HEADERS_MAX];
+    assert_false(tg_registry_site_own_ids(site));
     assert_target(site, "acme", 0, "/subjects/visit-value/versions/latest?format=resolved");
     assert_target(site, "acme", 17, "/schemas/ids/17?format=resolved");
     assert_int_equal(tg_registry_site_headers(site, "acme", headers), 1);
