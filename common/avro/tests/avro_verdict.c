@@ -115,6 +115,7 @@ static json_t *answer(const char *line, size_t len)
         {"schema", answer_schema},
         {"compat", answer_compat},
         {"resolve", tg_verdict_resolve},
+        {"encode", tg_verdict_encode},
     };
     json_error_t why;
     json_t *question = json_loadb(line, len, 0, &why), *found = NULL;

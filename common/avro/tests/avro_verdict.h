@@ -12,7 +12,8 @@ json_t *tg_verdict_refusal(const char *reason);
 /* A text of the question; empty when it is absent. */
 tg_str_t tg_verdict_text(const json_t *question, const char *name);
 
-/* The op "resolve". */
+/* The ops "resolve" and "encode". */
 json_t *tg_verdict_resolve(const json_t *question);
+json_t *tg_verdict_encode(const json_t *question);
 
 #endif
