@@ -47,3 +47,32 @@ END
 $$;
 CREATE TRIGGER forget_settings AFTER UPDATE OF deleted OR DELETE ON control.subject_versions
     FOR EACH ROW EXECUTE FUNCTION control.forget_settings();
+
+-- Makes room for an import into a subject, a context ('') or all of them ('__GLOBAL', ''): false where live versions
+-- are, else what was deleted is gone for good. All or nothing: a version that others refer to is a foreign key
+-- violation with the sentence for the client.
+CREATE FUNCTION control.clear_for_import(in_context text, in_subject text) RETURNS boolean
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    one     record;
+    deleted record;
+BEGIN
+    IF EXISTS (SELECT FROM control.subject_versions v
+               WHERE (in_context = '__GLOBAL' OR v.context = in_context)
+                 AND (in_subject = '' OR v.subject = in_subject) AND NOT v.deleted) THEN
+        RETURN false;
+    END IF;
+    FOR one IN SELECT DISTINCT v.context, v.subject FROM control.subject_versions v
+               WHERE (in_context = '__GLOBAL' OR v.context = in_context)
+                 AND (in_subject = '' OR v.subject = in_subject) ORDER BY 1, 2 LOOP
+        SELECT * INTO deleted FROM control.delete_versions(one.context, one.subject, NULL, true);
+        IF deleted.outcome <> 'done' THEN
+            RAISE foreign_key_violation USING MESSAGE = format(
+                'One or more references exist to the schema {magic=1,keytype=SCHEMA,subject=%s,version=%s}.',
+                one.subject, deleted.versions[1]);
+        END IF;
+    END LOOP;
+    RETURN true;
+END
+$$;

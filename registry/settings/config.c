@@ -40,7 +40,7 @@ tg_status_t tg_level_parse(tg_str_t text, tg_level_t *out_level)
 struct reading {
     tg_arena_t *arena;
     const tg_json_node_t *nodes;
-    const char *code; /* of the refusal */
+    unsigned code; /* of the refusal */
     tg_error_t *error;
 };
 
@@ -59,7 +59,7 @@ static tg_status_t read_level(struct reading *reading, size_t index, void *out)
     const tg_json_node_t *node = &reading->nodes[index];
     if (is_text(node) && tg_level_parse(node->value.text, out) == TG_OK)
         return TG_OK;
-    reading->code = "42203";
+    reading->code = 42203;
     return tg_error_set(reading->error, TG_INVALID,
                         "Invalid compatibility level. Valid values are none, backward, forward, "
                         "full, backward_transitive, forward_transitive, and full_transitive");
@@ -134,7 +134,7 @@ static tg_status_t read_unsupported(struct reading *reading, size_t index, void 
     const tg_json_node_t *node = &reading->nodes[index];
     if (node->type == TG_JSON_FALSE || (is_text(node) && node->value.text.len == 0))
         return TG_OK;
-    reading->code = "42210";
+    reading->code = 42210;
     return tg_error_set(reading->error, TG_INVALID,
                         "\"" TG_STR_FMT "\" is not supported: this registry runs no rules",
                         TG_STR_ARG(node->key));
@@ -181,12 +181,12 @@ static tg_status_t read_member(struct reading *reading, size_t index, tg_config_
 }
 
 tg_status_t tg_subject_config_read(tg_json_parser_t *parser, tg_str_t body, tg_arena_t *arena,
-                                   tg_config_patch_t *out_patch, const char **out_code,
+                                   tg_config_patch_t *out_patch, unsigned *out_code,
                                    tg_error_t *error)
 {
     assert(arena != NULL);
     assert(out_patch != NULL);
-    struct reading reading = {.arena = arena, .code = "422", .error = error};
+    struct reading reading = {.arena = arena, .code = 422, .error = error};
     tg_config_patch_t patch = {.values = {.configured = true}};
     size_t count = 0;
     tg_status_t status = tg_json_parse(parser, body, &reading.nodes, &count, error);

@@ -70,12 +70,12 @@ enum tg_config_member {
 };
 
 /* Reads the body of PUT /config; texts are copied into the arena. TG_INVALID with the sentence for
- * the client and, in *out_code, its error code ("42203" for a level); TG_NOMEM. Unknown members
+ * the client and, in *out_code, its error code (42203 for a level); TG_NOMEM. Unknown members
  * are left aside as Confluent's registry does, but what would promise something that is not done
  * here (rule sets) is refused. */
 TG_NODISCARD tg_status_t tg_subject_config_read(tg_json_parser_t *parser, tg_str_t body,
                                                 tg_arena_t *arena, tg_config_patch_t *out_patch,
-                                                const char **out_code, tg_error_t *error);
+                                                unsigned *out_code, tg_error_t *error);
 
 /* Appends the members as JSON; the level's name is "compatibility" in answers to PUT and
  * "compatibilityLevel" in all others. */

@@ -220,6 +220,32 @@ static void an_alias_leads_to_the_name_behind_it(void **state)
         0);
 }
 
+static void sql(const char *text)
+{
+    assert_int_equal(tg_pg_server_sql(&server, text), 0);
+}
+
+static void an_import_finds_an_empty_place(void **state)
+{
+    (void)state;
+    sql("DELETE FROM control.subject_versions; DELETE FROM control.schemas;"
+        "INSERT INTO control.schemas (id, context, schema, fingerprint)"
+        " VALUES (7, 'acme', '7', sha256('7')), (8, 'acme', '8', sha256('8'));"
+        "INSERT INTO control.subject_versions (context, subject, version, schema_id, deleted)"
+        " VALUES ('acme', 's', 1, 7, true), ('acme', 't', 1, 8, false)");
+    sql("SELECT 1 / (NOT control.clear_for_import('acme', ''))::int,"
+        " 1 / (NOT control.clear_for_import('__GLOBAL', ''))::int,"
+        " 1 / (NOT control.clear_for_import('acme', 't'))::int,"
+        " 1 / control.clear_for_import('other', '')::int");
+    sql("INSERT INTO control.schema_references VALUES (8, 0, 'N', 's', 'acme', 's', 1, 7)");
+    assert_int_not_equal(tg_pg_server_sql(&server, "SELECT control.clear_for_import('acme', 's')"),
+                         0);
+    sql("DELETE FROM control.schema_references");
+    sql("SELECT 1 / control.clear_for_import('acme', 's')::int");
+    sql("SELECT 1 / (count(*) = 1)::int FROM control.subject_versions");
+    sql("SELECT 1 / (count(*) = 1)::int FROM control.schemas");
+}
+
 static int clean(void **state)
 {
     (void)state;
@@ -260,7 +286,7 @@ int main(void)
         TEST(a_scope_is_subject_context_and_registry), TEST(a_change_keeps_what_it_does_not_name),
         TEST(a_context_has_a_limit_of_settings),       TEST(config_and_mode_are_dropped_apart),
         TEST(modes_of_a_context_are_dropped_together), TEST(settings_go_with_the_last_live_version),
-        TEST(an_alias_leads_to_the_name_behind_it),
+        TEST(an_alias_leads_to_the_name_behind_it),    TEST(an_import_finds_an_empty_place),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
