@@ -6,6 +6,8 @@
  * bounds the recursion. */
 #include "common/avro/print.h"
 
+#include <float.h>
+#include <math.h>
 #include <stdlib.h>
 
 #include "common/avro/internal.h"
@@ -249,7 +251,8 @@ static void put_default(struct printer *w, const json_t *json, const tg_avro_typ
         put_value(w, json);
     else if (type->kind == TG_AVRO_DOUBLE && json_is_number(json))
         tg_avro_json_text_double(w->out, json_number_value(json));
-    else if (type->kind == TG_AVRO_FLOAT && json_is_number(json))
+    else if (type->kind == TG_AVRO_FLOAT && json_is_number(json) &&
+             fabs(json_number_value(json)) <= (double)FLT_MAX)
         tg_avro_json_text_float(w->out, (float)json_number_value(json));
     else if (type->kind == TG_AVRO_ARRAY && json_is_array(json))
         put_default_items(w, json, type);
