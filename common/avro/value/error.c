@@ -31,6 +31,15 @@ void tg_avro_error_within(tg_avro_error_t *error, tg_str_t name, size_t index)
     error->path[whole.len] = '\0';
 }
 
+/* As short as it reads back: "1.005", not what a double makes of it. */
+static void describe_double(const char *name, double value, char *out, size_t size)
+{
+    char memory[64];
+    tg_buf_t text = {.data = memory, .cap = sizeof(memory), .max = sizeof(memory)};
+    tg_json_write_double(value, &text);
+    snprintf(out, size, "%s " TG_STR_FMT, name, TG_STR_ARG(tg_buf_view(&text)));
+}
+
 void tg_avro_describe(const tg_json_node_t *node, char *out, size_t size)
 {
     const char *name = tg_json_type_name(node->type);
@@ -48,7 +57,7 @@ void tg_avro_describe(const tg_json_node_t *node, char *out, size_t size)
         snprintf(out, size, "%s %llu", name, (unsigned long long)node->value.uinteger);
         break;
     case TG_JSON_DOUBLE:
-        snprintf(out, size, "%s %.17g", name, node->value.real);
+        describe_double(name, node->value.real, out, size);
         break;
     case TG_JSON_ARRAY:
     case TG_JSON_OBJECT:
