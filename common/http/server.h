@@ -83,7 +83,12 @@ typedef struct tg_http_route {
     unsigned flags;   /* TG_HTTP_ROUTE_* */
     const void *user; /* the service's own note on the row */
 } tg_http_route_t;
-enum { TG_HTTP_ROUTE_INTERNAL = 1 /* refuse (403) requests without the shared secret */ };
+enum {
+    TG_HTTP_ROUTE_INTERNAL = 1, /* refuse (403) requests without the shared secret */
+    /* Others than peers are let in as well, as nobody: the handler checks them. A wrong secret, or
+     * a tenant without the secret, is refused (403). */
+    TG_HTTP_ROUTE_PEERS_TOO = 2,
+};
 
 typedef struct tg_http_service {
     const char *name; /* "query" */
@@ -134,7 +139,8 @@ const tg_param_value_t *tg_http_param(const tg_http_req_t *req, unsigned index);
 tg_str_t tg_http_request_id(const tg_http_req_t *req);     /* given (if sane) or made */
 const tg_trace_t *tg_http_trace(const tg_http_req_t *req); /* this hop's own span */
 const tg_http_route_t *tg_http_matched(const tg_http_req_t *req);
-tg_str_t tg_http_tenant(const tg_http_req_t *req); /* X-Tidegate-Tenant; internal routes only */
+tg_str_t tg_http_tenant(const tg_http_req_t *req); /* X-Tidegate-Tenant; of peers only */
+bool tg_http_from_peer(const tg_http_req_t *req);  /* the request had the shared secret */
 tg_str_t tg_http_peer(const tg_http_req_t *req);   /* client address without port */
 uint64_t tg_http_deadline_at(
     const tg_http_req_t *req); /* loop ms; min of config and X-Tidegate-Deadline-Ms */

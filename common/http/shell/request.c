@@ -267,16 +267,20 @@ static void take_deadline(tg_http_req_t *req)
 static bool pass_secret(tg_http_req_t *req)
 {
     assert(req->route != NULL);
-    if ((req->route->flags & TG_HTTP_ROUTE_INTERNAL) == 0)
+    if ((req->route->flags & (TG_HTTP_ROUTE_INTERNAL | TG_HTTP_ROUTE_PEERS_TOO)) == 0)
         return true;
     tg_str_t secret = tg_str_from(req->thread->service->secret);
     tg_str_t given = tg_http_header(req, "x-tidegate-secret");
+    if ((req->route->flags & TG_HTTP_ROUTE_PEERS_TOO) != 0 && given.ptr == NULL &&
+        tg_http_header(req, "x-tidegate-tenant").ptr == NULL)
+        return true;
     if (secret.len == 0 || given.len != secret.len ||
         !tg_hash_equal_ct(given.ptr, secret.ptr, secret.len)) {
         tg_http_fail(req, 403, "forbidden", (tg_str_t){0},
                      "This service answers the gateway only.");
         return false;
     }
+    req->from_peer = true;
     req->tenant = tg_http_header(req, "x-tidegate-tenant");
     take_deadline(req);
     return true;
@@ -433,6 +437,11 @@ const tg_http_route_t *tg_http_matched(const tg_http_req_t *req)
 tg_str_t tg_http_tenant(const tg_http_req_t *req)
 {
     return req->tenant;
+}
+
+bool tg_http_from_peer(const tg_http_req_t *req)
+{
+    return req->from_peer;
 }
 
 tg_str_t tg_http_peer(const tg_http_req_t *req)

@@ -88,6 +88,7 @@ struct tg_http_req {
     void (*on_cancel)(void *user);
     tg_trace_t trace;
     bool has_trace, close;
+    bool from_peer; /* had the shared secret */
     size_t id_len, peer_len;
     char id[TG_HTTP_REQ_ID_MAX];
     char peer[INET6_ADDRSTRLEN];

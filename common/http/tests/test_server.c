@@ -114,9 +114,9 @@ static void on_inspect(tg_http_req_t *req, void *thread_ctx)
     char trace[TG_TRACE_TEXT_LEN];
     tg_trace_format(tg_http_trace(req), trace);
     tg_buf_t body = tg_buf_make(4000);
-    tg_buf_printf(&body, "method=" TG_STR_FMT " path=" TG_STR_FMT " tenant=[" TG_STR_FMT "] ",
+    tg_buf_printf(&body, "method=" TG_STR_FMT " path=" TG_STR_FMT " tenant=[" TG_STR_FMT "] by=%s ",
                   TG_STR_ARG(tg_http_method(req)), TG_STR_ARG(tg_http_path(req)),
-                  TG_STR_ARG(tg_http_tenant(req)));
+                  TG_STR_ARG(tg_http_tenant(req)), tg_http_from_peer(req) ? "peer" : "other");
     tg_buf_printf(&body, "peer=" TG_STR_FMT " x=[" TG_STR_FMT "] trace=%.55s ctx=%s left=%d",
                   TG_STR_ARG(tg_http_peer(req)), TG_STR_ARG(tg_http_header(req, "x-test")), trace,
                   (const char *)thread_ctx,
@@ -152,6 +152,10 @@ static const tg_http_route_t routes[] = {
      .param_count = 1},
     {.method = "GET", .path = "/inspect", .handler = on_inspect},
     {.method = "GET", .path = "/internal", .handler = on_inspect, .flags = TG_HTTP_ROUTE_INTERNAL},
+    {.method = "GET",
+     .path = "/peers-too",
+     .handler = on_inspect,
+     .flags = TG_HTTP_ROUTE_PEERS_TOO},
     {.method = "GET",
      .path = "/internal/never",
      .handler = on_never,
@@ -330,6 +334,34 @@ static void internal_routes_need_the_secret(void **state)
     test_assert_has(answer, "tenant=[acme]");
     test_assert_has(answer, "left=123");
     free(answer);
+}
+
+static void a_route_for_others_than_peers_too_tells_them_apart(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *headers;
+        int code;
+        const char *has;
+    } cases[] = {
+        {"", 200, "tenant=[] by=other"},
+        {"X-Tidegate-Secret: hush hush\r\n", 200, "tenant=[] by=peer"},
+        {"X-Tidegate-Tenant: acme\r\nX-Tidegate-Secret: hush hush\r\n", 200,
+         "tenant=[acme] by=peer"},
+        {"X-Tidegate-Tenant: acme\r\n", 403, ""},
+        {"X-Tidegate-Tenant:\r\n", 403, ""},
+        {"X-Tidegate-Secret: hush\r\n", 403, ""},
+        {"X-Tidegate-Secret:\r\n", 403, ""},
+    };
+    for (size_t i = 0; i < TG_ARRAY_LEN(cases); i++) {
+        char request[256];
+        (void)snprintf(request, sizeof(request), "GET /peers-too HTTP/1.1\r\n%s" END,
+                       cases[i].headers);
+        char *answer = test_exchange(port(), request);
+        assert_int_equal(test_code(answer), cases[i].code);
+        test_assert_has(answer, cases[i].has);
+        free(answer);
+    }
 }
 
 /* --- limits --- */
@@ -768,6 +800,7 @@ int main(void)
         cmocka_unit_test(an_answer_that_overflowed_is_an_error),
         cmocka_unit_test(a_handler_sees_headers_trace_and_peer),
         cmocka_unit_test(internal_routes_need_the_secret),
+        cmocka_unit_test(a_route_for_others_than_peers_too_tells_them_apart),
         cmocka_unit_test(a_body_above_the_route_limit_is_refused),
         cmocka_unit_test(a_body_above_all_limits_is_refused_and_the_sender_reads_why),
         cmocka_unit_test(the_client_may_wait_for_leave_to_send_the_body),
