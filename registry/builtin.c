@@ -1,5 +1,6 @@
-/* find → on_found → (register → on_registered) → the next file; a failure waits a second and finds
- * again. */
+/* First age → on_old → (print → on_printed) → age until none is left; then find → on_found →
+ * (register → on_registered) → the next file. A failure waits a second and begins with age again.
+ */
 #include "registry/builtin.h"
 
 #include <dirent.h>
@@ -9,16 +10,17 @@
 #include <stdlib.h>
 
 #include "common/observe/log.h"
-#include "registry/store.h"
+#include "registry/store/store.h"
 #include "registry/submission.h"
 
 #define RETRY_MS 1000
 #define CALL_MS  5000
+#define FILE_MAX ((size_t)1 << 20)
 
 struct schema {
     char subject[TG_SUBJECT_MAX + 1];
-    char fingerprint[TG_FINGERPRINT_LEN];
-    tg_buf_t text;
+    tg_identity_t identity;
+    tg_buf_t text, printed;
 };
 
 struct tg_builtin {
@@ -51,6 +53,23 @@ static tg_status_t read_file(const char *path, tg_buf_t *out, tg_error_t *error)
     return bad ? tg_error_set(error, TG_INVALID, "%s: cannot be read", path) : TG_OK;
 }
 
+/* Built-in types have no references. */
+static tg_status_t check(struct schema *schema, tg_error_t *error)
+{
+    bool is_type = false;
+    tg_avro_schema_t *parsed = NULL;
+    tg_status_t status = tg_submission_parse(tg_buf_view(&schema->text), NULL, &parsed, error);
+    if (status == TG_OK)
+        status = tg_submission_check_type(tg_str_from(schema->subject), parsed, &is_type, error);
+    if (status == TG_OK && !is_type)
+        status = tg_error_set(error, TG_INVALID, "no field has a role");
+    if (status == TG_OK)
+        status = tg_submission_identify(parsed, false, NULL, (tg_str_t){NULL, 0}, &schema->printed,
+                                        &schema->identity);
+    tg_avro_schema_destroy(parsed);
+    return status;
+}
+
 static tg_status_t load_file(tg_builtin_t *builtin, const char *dir, const char *name,
                              tg_error_t *error)
 {
@@ -59,7 +78,8 @@ static tg_status_t load_file(tg_builtin_t *builtin, const char *dir, const char 
     if (builtin->count == TG_BUILTIN_MAX)
         return tg_error_set(error, TG_TOO_LARGE, "%s: more than %d files", dir, TG_BUILTIN_MAX);
     struct schema *schema = &builtin->schemas[builtin->count++];
-    schema->text = tg_buf_make(TG_SUBMISSION_BODY_MAX);
+    schema->text = tg_buf_make(FILE_MAX);
+    schema->printed = tg_buf_make(FILE_MAX);
     int type_len = (int)(strlen(name) - strlen(".avsc"));
     snprintf(schema->subject, sizeof(schema->subject), "%.*s-value", type_len, name);
     snprintf(path, sizeof(path), "%s/%s", dir, name);
@@ -69,8 +89,7 @@ static tg_status_t load_file(tg_builtin_t *builtin, const char *dir, const char 
     tg_status_t status = read_file(path, &schema->text, error);
     if (status != TG_OK)
         return status;
-    status = tg_submission_check(tg_str_from(schema->subject), tg_buf_view(&schema->text),
-                                 schema->fingerprint, &cause);
+    status = check(schema, &cause);
     return status == TG_OK ? TG_OK : tg_error_set(error, status, "%s: %s", path, cause.text);
 }
 
@@ -113,8 +132,10 @@ void tg_builtin_destroy(tg_builtin_t *builtin)
     if (builtin == NULL)
         return;
     assert(builtin->loop == NULL);
-    for (size_t i = 0; i < builtin->count; i++)
+    for (size_t i = 0; i < builtin->count; i++) {
         tg_buf_dispose(&builtin->schemas[i].text);
+        tg_buf_dispose(&builtin->schemas[i].printed);
+    }
     free(builtin);
 }
 
@@ -125,7 +146,8 @@ size_t tg_builtin_missing(const tg_builtin_t *builtin)
 
 /* --- registering --- */
 
-static void find(void *arg);
+static void age(void *arg);
+static void find(tg_builtin_t *builtin);
 
 static void try_later(tg_builtin_t *builtin, tg_status_t status, const tg_pg_answer_t *answer)
 {
@@ -133,7 +155,7 @@ static void try_later(tg_builtin_t *builtin, tg_status_t status, const tg_pg_ans
                 TG_F_TEXT("reason", tg_status_name(status)),
                 TG_F_TEXT("error", answer != NULL ? answer->message : "out of memory"),
                 TG_F_TEXT("action", "not ready; trying again in 1 s"));
-    tg_timer_start(builtin->loop, &builtin->retry, RETRY_MS, find, builtin);
+    tg_timer_start(builtin->loop, &builtin->retry, RETRY_MS, age, builtin);
 }
 
 static void next(tg_builtin_t *builtin)
@@ -151,6 +173,7 @@ static tg_store_ask_t ask(tg_builtin_t *builtin, tg_pg_done_fn done)
 {
     return (tg_store_ask_t){.pool = builtin->pool,
                             .context = TG_STR(""),
+                            .behind = TG_STR(""),
                             .deadline_at_ms = tg_loop_now_ms(builtin->loop) + CALL_MS,
                             .done = done,
                             .arg = builtin};
@@ -165,42 +188,120 @@ static void on_registered(void *arg, tg_status_t status, const tg_pg_answer_t *a
         return;
     }
     tg_store_registered_t row = tg_store_read_registered(answer);
+    if (row.outcome != TG_STORE_NEW && row.outcome != TG_STORE_EXISTING) {
+        try_later(builtin, TG_CONFLICT, answer);
+        return;
+    }
     tg_log_info("builtin_schema_registered",
                 TG_F_TEXT("subject", builtin->schemas[builtin->at].subject), TG_F_STR("id", row.id),
                 TG_F_STR("version", row.version));
     next(builtin);
 }
 
+static void add(tg_builtin_t *builtin)
+{
+    const struct schema *schema = &builtin->schemas[builtin->at];
+    tg_store_new_t what = {
+        .subject = tg_str_from(schema->subject),
+        .identity = {schema->identity.hex, TG_IDENTITY_LEN},
+        .guid = {schema->identity.guid, TG_GUID_LEN},
+        .schema = tg_buf_view(&schema->text),
+        .printed = tg_buf_view(&schema->printed),
+        .references = TG_STR("[]"),
+    };
+    tg_store_ask_t question = ask(builtin, on_registered);
+    builtin->call = tg_store_register(&question, &what);
+    if (builtin->call == NULL)
+        try_later(builtin, TG_NOMEM, NULL);
+}
+
 static void on_found(void *arg, tg_status_t status, const tg_pg_answer_t *answer)
 {
     tg_builtin_t *builtin = arg;
-    const struct schema *schema = &builtin->schemas[builtin->at];
     builtin->call = NULL;
     if (status != TG_OK) {
         try_later(builtin, status, answer);
         return;
     }
-    if (tg_store_read_row(answer).found) {
+    if (tg_store_read_row(answer->results[0], 0).found)
         next(builtin);
-        return;
-    }
-    tg_store_ask_t question = ask(builtin, on_registered);
-    builtin->call =
-        tg_store_register(&question, tg_str_from(schema->subject), tg_buf_view(&schema->text),
-                          (tg_str_t){schema->fingerprint, TG_FINGERPRINT_LEN}, 0);
+    else
+        add(builtin);
+}
+
+static void find(tg_builtin_t *builtin)
+{
+    assert(builtin->at < builtin->count);
+    assert(builtin->call == NULL);
+    const struct schema *schema = &builtin->schemas[builtin->at];
+    tg_store_wanted_t wanted = {.identity = {schema->identity.hex, TG_IDENTITY_LEN}};
+    tg_store_ask_t question = ask(builtin, on_found);
+    builtin->call = tg_store_find(&question, tg_str_from(schema->subject), &wanted,
+                                  (tg_store_form_t){.deleted = false});
     if (builtin->call == NULL)
         try_later(builtin, TG_NOMEM, NULL);
 }
 
-static void find(void *arg)
+/* --- what an earlier release has registered --- */
+
+static void on_printed(void *arg, tg_status_t status, const tg_pg_answer_t *answer)
 {
     tg_builtin_t *builtin = arg;
-    assert(builtin->at < builtin->count);
+    builtin->call = NULL;
+    if (status == TG_OK)
+        age(builtin);
+    else
+        try_later(builtin, status, answer);
+}
+
+/* A text that no longer reads as a schema is shown as it is and keeps its old identity. */
+static void print(tg_builtin_t *builtin, const PGresult *rows)
+{
+    tg_store_aged_t aged[TG_STORE_AGED_MAX];
+    tg_buf_t printed[TG_STORE_AGED_MAX];
+    tg_identity_t identities[TG_STORE_AGED_MAX];
+    size_t count = (size_t)PQntuples(rows);
+    assert(count <= TG_STORE_AGED_MAX);
+    for (size_t i = 0; i < count; i++) {
+        tg_avro_schema_t *parsed = NULL;
+        tg_str_t text = tg_pg_text(rows, (int)i, 1);
+        printed[i] = tg_buf_make(FILE_MAX);
+        aged[i] = (tg_store_aged_t){.id = tg_pg_text(rows, (int)i, 0), .printed = text};
+        if (tg_submission_parse(text, NULL, &parsed, NULL) == TG_OK &&
+            tg_submission_identify(parsed, false, NULL, (tg_str_t){NULL, 0}, &printed[i],
+                                   &identities[i]) == TG_OK) {
+            aged[i].printed = tg_buf_view(&printed[i]);
+            aged[i].identity = (tg_str_t){identities[i].hex, TG_IDENTITY_LEN};
+            aged[i].guid = (tg_str_t){identities[i].guid, TG_GUID_LEN};
+        }
+        tg_avro_schema_destroy(parsed);
+    }
+    tg_store_ask_t question = ask(builtin, on_printed);
+    builtin->call = tg_store_renew(&question, aged, count);
+    for (size_t i = 0; i < count; i++)
+        tg_buf_dispose(&printed[i]);
+    if (builtin->call == NULL)
+        try_later(builtin, TG_NOMEM, NULL);
+}
+
+static void on_old(void *arg, tg_status_t status, const tg_pg_answer_t *answer)
+{
+    tg_builtin_t *builtin = arg;
+    builtin->call = NULL;
+    if (status != TG_OK)
+        try_later(builtin, status, answer);
+    else if (PQntuples(answer->results[0]) > 0)
+        print(builtin, answer->results[0]);
+    else
+        find(builtin);
+}
+
+static void age(void *arg)
+{
+    tg_builtin_t *builtin = arg;
     assert(builtin->call == NULL);
-    const struct schema *schema = &builtin->schemas[builtin->at];
-    tg_store_ask_t question = ask(builtin, on_found);
-    builtin->call = tg_store_find(&question, tg_str_from(schema->subject),
-                                  (tg_str_t){schema->fingerprint, TG_FINGERPRINT_LEN});
+    tg_store_ask_t question = ask(builtin, on_old);
+    builtin->call = tg_store_aged(&question);
     if (builtin->call == NULL)
         try_later(builtin, TG_NOMEM, NULL);
 }
@@ -211,7 +312,7 @@ void tg_builtin_start(tg_builtin_t *builtin, tg_loop_t *loop, tg_pg_pool_t *pool
     assert(builtin->count > 0);
     builtin->loop = loop;
     builtin->pool = pool;
-    find(builtin);
+    age(builtin);
 }
 
 void tg_builtin_stop(tg_builtin_t *builtin)

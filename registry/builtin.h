@@ -1,5 +1,9 @@
 /* The built-in event types: read from files at start, registered in the default context.
  *
+ * Before them, schemas that an earlier release registered get what they lack: their print, their
+ * identity and their guid, a few at a time. The ids stay. Where that makes two schemas of a context
+ * the same one, both keep their ids, and the older is the one that is found.
+ *
  * A file "<type>.avsc" is the subject "<type>-value". Registering is idempotent, so each instance
  * does it at each start; a changed file becomes the subject's next version. PostgreSQL away: tried
  * again each second, and the service is not ready before it is done.

@@ -13,8 +13,9 @@ enum {
     RG_METRIC_COUNT
 };
 
-/* The order of the labels of RG_REGISTERED and RG_READS. */
+/* The order of the labels of RG_REGISTERED, RG_READS and RG_DELETED. */
 enum { RG_NEW, RG_EXISTING, RG_INVALID, RG_REFUSED, RG_FAILED };
 enum { RG_FOUND, RG_MISSING, RG_READ_FAILED };
+enum { RG_SOFTLY, RG_PERMANENTLY, RG_NOT_DELETED };
 
 #endif

@@ -1,5 +1,8 @@
 /* The schema registry as a service: options, threads, readiness.
  *
+ * What a thread keeps of schemas is good until one is deleted permanently, by whatever process;
+ * that number is looked at every TG_REGISTRY_LOOK_MS.
+ *
  * Threads: each API thread has a pool and a parser of its own; the first one also registers the
  * built-in schemas. */
 #ifndef TG_REGISTRY_H
@@ -10,6 +13,8 @@
 #include "common/json/json.h"
 #include "common/pg/pool.h"
 
+#define TG_REGISTRY_LOOK_MS 300
+
 typedef struct tg_registry_config {
     tg_http_config_t http;
     char *pg_dsn;
@@ -17,11 +22,18 @@ typedef struct tg_registry_config {
     uint64_t pg_connect_timeout_ms;
     char *builtin_dir;
     uint64_t max_schemas;
+    uint64_t max_types;
+    uint64_t cache_bytes;
+    char *operator_user;
+    char *operator_password;
     char *secret;
     char *log_level;
 } tg_registry_config_t;
 
 extern const tg_program_t tg_registry_program;
+
+struct tg_answers;
+struct tg_parsed_cache;
 
 /* What a handler finds in its thread. */
 typedef struct tg_registry_thread {
@@ -31,8 +43,13 @@ typedef struct tg_registry_thread {
     tg_metrics_shard_t *shard;
     tg_pg_pool_t *pool;
     tg_json_parser_t *parser;
-    tg_timer_t gauges;
-    bool first; /* registers the built-in schemas */
+    struct tg_answers *answers;     /* by id */
+    struct tg_parsed_cache *parsed; /* by id, for comparing */
+    tg_str_t operator_basic;        /* credentials as HTTP Basic has them; empty: no operators */
+    tg_str_t max_types;             /* config->max_types in digits */
+    tg_timer_t gauges, look;
+    tg_pg_call_t *looking; /* for permanent deletions by others */
+    bool first;            /* registers the built-in schemas */
 } tg_registry_thread_t;
 
 /* Runs by a tg_registry_config_t until SIGTERM or SIGINT; returns the exit code. */
