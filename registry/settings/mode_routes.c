@@ -123,6 +123,8 @@ static void on_put_scope(tg_setting_t *setting)
 {
     tg_request_t *request = setting->request;
     const struct wish *wish = setting->user;
+    if (!tg_setting_is_own(setting))
+        return;
     bool turns = wish->mode == TG_MODE_IMPORT && setting->scope.effective.mode != TG_MODE_IMPORT;
     if (!turns || tg_request_flag(request, "force")) {
         put_mode(setting);

@@ -3,6 +3,11 @@
 
 #include <stdio.h>
 
+/* As control.register_schema sees it: what the default context has is nobody else's. */
+static const char reserved_sql[] =
+    "SELECT $1 <> '' AND EXISTS (SELECT FROM control.subject_versions v"
+    " WHERE v.context = '' AND v.subject = $2 AND NOT v.deleted)";
+
 tg_setting_t *tg_setting_begin(tg_http_req_t *req, void *thread_ctx, bool has_subject)
 {
     tg_request_t *request = tg_request_begin(req, thread_ctx);
@@ -17,8 +22,8 @@ tg_setting_t *tg_setting_begin(tg_http_req_t *req, void *thread_ctx, bool has_su
         return NULL;
     }
     setting->request = request;
-    setting->whole =
-        request->subject.name.len == 0 && (request->viewer.tenant || request->context.len == 0);
+    bool named = has_subject && !request->viewer.tenant && request->context.len > 0;
+    setting->whole = request->subject.name.len == 0 && !named;
     request->user = setting;
     return setting;
 }
@@ -45,6 +50,7 @@ static void on_scope_rows(void *arg, tg_status_t status, const tg_pg_answer_t *a
     }
     bool context = request->subject.name.len == 0;
     setting->own = context ? setting->scope.context : setting->scope.subject;
+    setting->reserved = tg_str_eq(tg_pg_text(answer->results[1], 0, 0), TG_STR("t"));
     setting->on_scope(setting);
 }
 
@@ -52,13 +58,27 @@ void tg_setting_read_scope(tg_setting_t *setting, void (*on_scope)(tg_setting_t 
 {
     assert(on_scope != NULL);
     setting->on_scope = on_scope;
-    tg_pg_stmt_t stmt = tg_scope_stmt(setting->request->context, setting->request->subject.name);
-    tg_setting_call(setting, &stmt, 1, on_scope_rows);
+    const tg_request_t *request = setting->request;
+    tg_pg_stmt_t stmts[] = {
+        tg_scope_stmt(request->context, request->subject.name),
+        {reserved_sql, 2, {request->context, request->subject.name}},
+    };
+    tg_setting_call(setting, stmts, TG_ARRAY_LEN(stmts), on_scope_rows);
+}
+
+bool tg_setting_is_own(tg_setting_t *setting)
+{
+    if (!setting->reserved || !setting->request->viewer.tenant)
+        return true;
+    tg_request_reserved(setting->request);
+    return false;
 }
 
 bool tg_setting_may_change(tg_setting_t *setting)
 {
     tg_request_t *request = setting->request;
+    if (!tg_setting_is_own(setting))
+        return false;
     tg_error_t error = {.status = TG_OK};
     if (tg_mode_may_change(setting->scope.effective.mode, tg_request_shown(request),
                            tg_request_shown_context(request), &error) == TG_OK)

@@ -12,7 +12,8 @@ typedef struct tg_setting {
     tg_request_t *request;
     tg_scope_t scope;
     tg_subject_config_t own; /* of the subject or context that is asked about */
-    bool whole;              /* the context that reads as the whole registry */
+    bool whole;              /* a context that is asked about as if it were the whole registry */
+    bool reserved;           /* a tenant's request about a subject of the default context */
     void (*on_scope)(struct tg_setting *setting);
     void *user; /* the handler's */
 } tg_setting_t;
@@ -28,7 +29,10 @@ void tg_setting_read_scope(tg_setting_t *setting, void (*on_scope)(tg_setting_t 
 void tg_setting_call(tg_setting_t *setting, const tg_pg_stmt_t *stmts, size_t count,
                      tg_pg_done_fn done);
 
-/* Whether the mode lets the settings be changed; false when answered (42205). */
+/* Whether the subject is the viewer's to change; false when answered (40301). */
+TG_NODISCARD bool tg_setting_is_own(tg_setting_t *setting);
+
+/* That, and whether the mode lets the settings be changed; false when answered (42205). */
 TG_NODISCARD bool tg_setting_may_change(tg_setting_t *setting);
 
 /* The limit of rows of settings as decimal digits, in the arena, and its answer. */
