@@ -6,7 +6,7 @@
 
 PG_ROLES=(gateway ingestion registry worker query)
 DEMO_START=2026-01-01T00:00:00Z
-SECRETS=(postgres tidegate shared "${PG_ROLES[@]}")
+SECRETS=(postgres tidegate shared operator "${PG_ROLES[@]}")
 
 secret() { cat "$RUN/secrets/$1"; }
 
@@ -36,7 +36,11 @@ service_section() {
   esac
   printf 'http.admin_listen = 127.0.0.1:%s\n' "$(admin_port "$name")"
   printf 'pg.dsn = %s\n' "$(dsn "tidegate_$name" "$name")"
+  if [[ $name == registry ]]; then printf 'operator.password = %s\n' "$(secret operator)"; fi
 }
+
+# The registry as an operator sees it, all contexts; what a Confluent client takes as its URL.
+registry_url() { printf 'http://operator:%s@127.0.0.1:%s' "$(secret operator)" "${PORT[registry]}"; }
 
 # A few events a second, and two hours of them at the start. The same start and seed mean the same
 # events: what is sent again after a restart is known by its ids.
@@ -91,6 +95,7 @@ make_ini() {
   make_secrets
   if [[ -s $INI ]] && grep -q "port base $BASE\\." "$INI"; then
     grep -q '^\[simulator\]' "$INI" || simulator_section >>"$INI" # of before there was one
+    grep -q '^operator\.password' "$INI" || sed -i "/^\[registry\]/a operator.password = $(secret operator)" "$INI"
     return 0
   fi
   if [[ -s $INI ]]; then say "tidegate: the port base changed, $INI is written anew"; fi

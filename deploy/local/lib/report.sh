@@ -18,6 +18,7 @@ show_status() {
     printf '%-10s %-8s %8s %9s  %s\n' "$name" "$state" "$pid" "$memory" "$(ports_of "$name" | xargs)"
   done
   printf 'run directory %s, port base %s\n' "$RUN" "$BASE"
+  if [[ -s $RUN/secrets/operator ]]; then printf 'schema registry for operators: %s\n' "$(registry_url)"; fi
 }
 
 store_health() {
@@ -95,6 +96,7 @@ show_env() {
   printf 'TIDEGATE_RUN=%q\n' "$RUN"
   printf 'TIDEGATE_CONFIG=%q\n' "$INI"
   printf 'TIDEGATE_URL=http://127.0.0.1:%s\n' "${PORT[gateway]}"
+  printf 'TIDEGATE_REGISTRY_URL=%s\n' "$(registry_url)"
   printf 'TIDEGATE_KAFKA=127.0.0.1:%s\n' "${PORT[kafka]}"
   printf 'TIDEGATE_REDIS=127.0.0.1:%s\n' "${PORT[redis]}"
   printf 'TIDEGATE_DSN=%q\n' "$(dsn tidegate tidegate)"
