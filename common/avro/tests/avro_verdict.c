@@ -118,7 +118,7 @@ static json_t *answer(const char *line, size_t len)
         {"encode", tg_verdict_encode},
     };
     json_error_t why;
-    json_t *question = json_loadb(line, len, 0, &why), *found = NULL;
+    json_t *question = json_loadb(line, len, JSON_ALLOW_NUL, &why), *found = NULL;
     if (question == NULL)
         return tg_verdict_refusal(why.text);
     tg_str_t op = tg_verdict_text(question, "op");
