@@ -6,7 +6,7 @@ from lib.registry import Registry, Table, unique
 
 def operator_of(stack):
     settings = stack.settings("registry")
-    return settings["operator.user"], settings["operator.password"]
+    return settings.get("operator.user", "operator"), settings["operator.password"]
 
 
 @pytest.fixture(scope="session")
