@@ -15,6 +15,7 @@
 #include "common/base/hash.h"
 #include "common/base/table.h"
 #include "gateway/bucket.h"
+#include "gateway/plan.h"
 
 #define TG_DIRECTORY_TENANTS_MAX 100000
 #define TG_DIRECTORY_KEYS_MAX    1000000
@@ -31,17 +32,11 @@ typedef enum tg_scope {
 /* Word for an error text; "" for several bits. */
 const char *tg_scope_name(tg_scope_t scope);
 
-/* Each class of route has a bucket of its own, so that reads cannot starve writes. */
-typedef enum tg_route_class {
-    TG_CLASS_INGEST,
-    TG_CLASS_READ,
-    TG_CLASS_MANAGE,
-    TG_CLASS_COUNT
-} tg_route_class_t;
-
 typedef struct tg_tenant {
     char id[64];
+    uint32_t number; /* dense, the same in all snapshots; a deleted one's is given again */
     bool disabled;
+    const tg_plan_t *plan;   /* with the tenant's own limits; never NULL */
     tg_bucket_rate_t rate;   /* requests; the same for each class */
     int64_t rate_per_second; /* as the plan says it, for the RateLimit-Policy header */
     tg_bucket_t *buckets;    /* [TG_CLASS_COUNT]; owned by the bucket table */

@@ -131,7 +131,7 @@ RIGHTS = {
                      (*VIEWS, *BINS, "signals", "anomalies", "alerts", "kpi_minute_view", "kpi_hour_view",
                       "stream_metrics_minute")},
     "tidegate_gateway": {f"control.{table}": {"SELECT"} for table in
-                         ("tenants", "plans", "api_keys", "config_version")},
+                         ("tenants", "plans", "api_keys", "config_version", "changes")},
     "tidegate_registry": {
         "control.schemas": {"SELECT", "INSERT", "UPDATE", "DELETE"},
         "control.subjects": {"SELECT", "INSERT", "UPDATE"},
