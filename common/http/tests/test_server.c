@@ -114,9 +114,9 @@ static void on_inspect(tg_http_req_t *req, void *thread_ctx)
     char trace[TG_TRACE_TEXT_LEN];
     tg_trace_format(tg_http_trace(req), trace);
     tg_buf_t body = tg_buf_make(4000);
-    tg_buf_printf(&body, "method=" TG_STR_FMT " path=" TG_STR_FMT " tenant=[" TG_STR_FMT "] by=%s ",
+    tg_buf_printf(&body, "method=" TG_STR_FMT " path=" TG_STR_FMT " by=%s tenant=[" TG_STR_FMT "] ",
                   TG_STR_ARG(tg_http_method(req)), TG_STR_ARG(tg_http_path(req)),
-                  TG_STR_ARG(tg_http_tenant(req)), tg_http_from_peer(req) ? "peer" : "other");
+                  tg_http_from_peer(req) ? "peer" : "other", TG_STR_ARG(tg_http_tenant(req)));
     tg_buf_printf(&body, "peer=" TG_STR_FMT " x=[" TG_STR_FMT "] trace=%.55s ctx=%s left=%d",
                   TG_STR_ARG(tg_http_peer(req)), TG_STR_ARG(tg_http_header(req, "x-test")), trace,
                   (const char *)thread_ctx,
@@ -304,7 +304,7 @@ static void a_handler_sees_headers_trace_and_peer(void **state)
     char *answer = test_exchange(
         port(), "GET /inspect HTTP/1.1\r\nX-Test: t\r\nX-Tidegate-Tenant: forged\r\n"
                 "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n" END);
-    test_assert_has(answer, "method=GET path=/inspect tenant=[] peer=127.0.0.1 x=[t] "
+    test_assert_has(answer, "method=GET path=/inspect by=other tenant=[] peer=127.0.0.1 x=[t] "
                             "trace=00-0af7651916cd43dd8448eb211c80319c-");
     assert_null(strstr(answer, "b7ad6b7169203331")); /* a span of our own */
     test_assert_has(answer, "ctx=state");
@@ -344,10 +344,10 @@ static void a_route_for_others_than_peers_too_tells_them_apart(void **state)
         int code;
         const char *has;
     } cases[] = {
-        {"", 200, "tenant=[] by=other"},
-        {"X-Tidegate-Secret: hush hush\r\n", 200, "tenant=[] by=peer"},
+        {"", 200, "by=other tenant=[]"},
+        {"X-Tidegate-Secret: hush hush\r\n", 200, "by=peer tenant=[]"},
         {"X-Tidegate-Tenant: acme\r\nX-Tidegate-Secret: hush hush\r\n", 200,
-         "tenant=[acme] by=peer"},
+         "by=peer tenant=[acme]"},
         {"X-Tidegate-Tenant: acme\r\n", 403, ""},
         {"X-Tidegate-Tenant:\r\n", 403, ""},
         {"X-Tidegate-Secret: hush\r\n", 403, ""},
