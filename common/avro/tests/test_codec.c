@@ -76,6 +76,8 @@ static tg_status_t decode(struct fixture *f, const char *schema_text, tg_str_t b
 }
 
 #define TS(name) "{\"type\":\"long\",\"logicalType\":\"" name "\"}"
+#define FIXED(size, logical)                                                                       \
+    "{\"type\":\"fixed\",\"name\":\"F\",\"size\":" size ",\"logicalType\":\"" logical "\"}"
 #define DEC(p, s)                                                                                  \
     "{\"type\":\"bytes\",\"logicalType\":\"decimal\",\"precision\":" p ",\"scale\":" s "}"
 #define REC(fields) "{\"type\":\"record\",\"name\":\"R\",\"fields\":[" fields "]}"
@@ -125,6 +127,10 @@ static void json_goes_in_and_comes_back(void **state)
         {"{\"type\":\"int\",\"logicalType\":\"date\"}", "0", "\"1970-01-01\""},
         {"{\"type\":\"string\",\"logicalType\":\"uuid\"}",
          "\"f81d4fae-7dec-11d0-a765-00a0c91e6bf6\"", NULL},
+        {FIXED("16", "uuid"), "\"F81D4FAE-7dec-11d0-a765-00a0c91e6bf6\"",
+         "\"f81d4fae-7dec-11d0-a765-00a0c91e6bf6\""},
+        {FIXED("12", "duration"), "\"P1M2DT3.004S\"", NULL},
+        {FIXED("11", "duration"), "\"AAECAwQFBgcICQo=\"", NULL}, /* not of that size: plain */
         {DEC("6", "2"), "1234.56", NULL},
         {DEC("6", "2"), "-0.01", NULL},
         {DEC("6", "2"), "\"-1234.5\"", "-1234.50"},
@@ -172,6 +178,8 @@ static void wrong_json_is_refused_with_code_path_and_words(void **state)
         {"\"boolean\"", "0", "wrong_type", "", "true or false"},
         {"\"string\"", "[1]", "wrong_type", "", "expected a string, got array of 1"},
         {"\"bytes\"", "\"€\"", "invalid_value", "", "base64"},
+        {FIXED("16", "uuid"), "\"AAAA\"", "invalid_value", "", "a UUID"},
+        {FIXED("12", "duration"), "5", "wrong_type", "", "a duration"},
         {"\"bytes\"", "\"YW\"", "invalid_value", "", "base64"},
         {"\"bytes\"", "\"YX==\"", "invalid_value", "", "base64"},
         {"\"bytes\"", "\"Y=Q=\"", "invalid_value", "", "base64"},
