@@ -26,11 +26,14 @@ CREATE TABLE control.registry_settings (
 GRANT SELECT, INSERT, UPDATE, DELETE ON control.registry_settings TO tidegate_registry;
 
 -- The name behind an alias, in the same context; without one the name itself. An alias leads one step, never on.
+-- In plpgsql, which keeps its plan: it is asked with every subject.
 CREATE OR REPLACE FUNCTION control.real_subject(in_context text, in_subject text) RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT coalesce((SELECT s.alias FROM control.registry_settings s
-                     WHERE s.context = in_context AND s.subject = in_subject), in_subject)
+BEGIN
+    RETURN coalesce((SELECT s.alias FROM control.registry_settings s
+                     WHERE s.context = in_context AND s.subject = in_subject), in_subject);
+END
 $$;
 
 -- What is set for a subject goes with its last live version, whoever deletes that.
