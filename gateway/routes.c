@@ -56,6 +56,9 @@ static tg_status_t expand_row(const tg_public_route_t *source, const char *prefi
                                  .handler = handler,
                                  .max_body = source->max_body,
                                  .format = source->format,
+                                 .flags = source->upstream == TG_UP_REGISTRY
+                                              ? TG_HTTP_ROUTE_SLASHES /* in subjects */
+                                              : 0,
                                  .user = source};
     return TG_OK;
 }

@@ -88,6 +88,9 @@ enum {
     /* Others than peers are let in as well, as nobody: the handler checks them. A wrong secret, or
      * a tenant without the secret, is refused (403). */
     TG_HTTP_ROUTE_PEERS_TOO = 2,
+    /* What the last segment "*" takes may hold escaped slashes. Joined they look like others: such
+     * a handler reads tg_http_path. */
+    TG_HTTP_ROUTE_SLASHES = 4,
 };
 
 typedef struct tg_http_service {

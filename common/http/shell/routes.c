@@ -23,7 +23,7 @@ struct tg_routes {
 struct path {
     tg_str_t segments[TG_PATH_SEGMENTS_MAX];
     unsigned count;
-    bool slash; /* a segment decodes to text with a slash: no "*" may take it */
+    bool slash; /* a segment decodes to text with a slash: no "*" takes it unawares */
 };
 
 static void compile(const tg_http_route_t *route, struct row *row)
@@ -98,7 +98,9 @@ static tg_status_t split(tg_str_t text, tg_arena_t *arena, struct path *path)
 
 static bool path_fits(const struct row *row, const struct path *path)
 {
-    if (row->rest ? path->count < row->count || path->slash : path->count != row->count)
+    bool slashes = (row->route->flags & TG_HTTP_ROUTE_SLASHES) != 0;
+    if (row->rest ? path->count < row->count || (path->slash && !slashes)
+                  : path->count != row->count)
         return false;
     for (unsigned i = 0; i < row->count; i++) {
         bool fits = row->segments[i].ptr == NULL ? path->segments[i].len > 0

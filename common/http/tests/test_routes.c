@@ -21,6 +21,7 @@ static const tg_http_route_t rows[] = {
     {.method = "DELETE", .path = "/v1/events/:type", .handler = handler},
     {.method = "GET", .path = "/subjects/:subject/versions/:version", .handler = handler},
     {.method = "GET", .path = "/files/*", .handler = handler},
+    {.method = "GET", .path = "/hop/*", .handler = handler, .flags = TG_HTTP_ROUTE_SLASHES},
 };
 
 static tg_routes_t *routes;
@@ -93,6 +94,16 @@ static void dot_segments_are_refused_in_any_writing(void **state)
     assert_int_equal(find("GET", "/files/..."), TG_OK);
 }
 
+static void a_star_takes_escaped_slashes_only_where_the_row_says_so(void **state)
+{
+    (void)state;
+    assert_int_equal(find("GET", "/files/a%2Fb"), TG_NOT_FOUND);
+    assert_int_equal(find("GET", "/hop/a%2Fb/c"), TG_OK);
+    assert_int_equal(find("GET", "/hop/%2e%2e%2fx"), TG_OK);
+    assert_int_equal(find("GET", "/hop/%2e%2e/x"), TG_INVALID);
+    assert_int_equal(find("GET", "/hop%2Fa"), TG_NOT_FOUND);
+}
+
 static void other_paths_are_not_found(void **state)
 {
     (void)state;
@@ -139,6 +150,7 @@ int main(void)
         cmocka_unit_test(another_method_is_told_the_right_ones),
         cmocka_unit_test(a_star_takes_the_rest),
         cmocka_unit_test(dot_segments_are_refused_in_any_writing),
+        cmocka_unit_test(a_star_takes_escaped_slashes_only_where_the_row_says_so),
         cmocka_unit_test(other_paths_are_not_found),
         cmocka_unit_test(a_path_of_a_thousand_segments_is_not_found),
     };
