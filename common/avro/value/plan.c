@@ -92,38 +92,45 @@ static bool same_name(const tg_avro_type_t *writer, const tg_avro_type_t *reader
 
 /* --- records --- */
 
-/* The reader's field that takes the writer's field, or -1. An alias of the reader wins over a name,
- * as if the writer's field had been renamed. */
-static int field_for(const tg_avro_type_t *reader, tg_str_t name)
+/* Which fields belong together, for one pair of records. */
+struct match {
+    int32_t *sources; /* by the reader's field: the writer's, or -1 */
+    int32_t *targets; /* by the writer's field: the reader's, or -1 */
+};
+
+/* An alias of the reader wins over a name, as if the writer's field had been renamed; of two equal
+ * ones the last. */
+static void match_aliases(const tg_avro_plan_node_t *node, struct match *m)
 {
-    int found = -1;
-    for (uint32_t i = 0; i < reader->count; i++) {
-        const tg_avro_field_t *field = &reader->fields[i];
+    for (uint32_t i = 0; i < node->reader->count; i++) {
+        const tg_avro_field_t *field = &node->reader->fields[i];
         for (uint32_t j = 0; j < field->alias_count; j++) {
-            if (tg_str_eq(field->aliases[j], name))
-                found = (int)i;
+            int writer = tg_avro_type_find(node->writer, field->aliases[j]);
+            if (writer >= 0)
+                m->targets[writer] = (int32_t)i;
         }
     }
-    return found >= 0 ? found : tg_avro_type_find(reader, name);
 }
 
-/* Fills sources[reader's field] with the writer's field or -1, or refuses the pair. */
-static tg_status_t match_fields(struct compile *c, tg_avro_plan_node_t *node, int32_t *sources)
+/* Fills both maps, or refuses the pair. */
+static tg_status_t match_fields(struct compile *c, tg_avro_plan_node_t *node, struct match *m)
 {
     const tg_avro_type_t *writer = node->writer, *reader = node->reader;
-    for (uint32_t i = 0; i < reader->count; i++)
-        sources[i] = -1;
+    memset(m->sources, 0xff, reader->count * sizeof(*m->sources));
+    memset(m->targets, 0xff, writer->count * sizeof(*m->targets));
+    match_aliases(node, m);
     for (uint32_t i = 0; i < writer->count; i++) {
-        int field = field_for(reader, writer->fields[i].name);
-        if (field < 0)
+        if (m->targets[i] < 0)
+            m->targets[i] = tg_avro_type_find(reader, writer->fields[i].name);
+        if (m->targets[i] < 0)
             continue;
-        if (sources[field] >= 0)
+        if (m->sources[m->targets[i]] >= 0)
             return refuse(c, node, "several fields of the writer match \"",
-                          reader->fields[field].name);
-        sources[field] = (int32_t)i;
+                          reader->fields[m->targets[i]].name);
+        m->sources[m->targets[i]] = (int32_t)i;
     }
     for (uint32_t i = 0; i < reader->count; i++) {
-        if (sources[i] < 0 && !reader->fields[i].has_default)
+        if (m->sources[i] < 0 && !reader->fields[i].has_default)
             return refuse(c, node, "the writer has no field, and the reader no default for \"",
                           reader->fields[i].name);
     }
@@ -175,16 +182,15 @@ static tg_status_t steps_in_order(struct compile *c, tg_avro_plan_node_t *node,
 
 /* The writer's order; the results are put in the reader's afterwards. */
 static tg_status_t steps_reordered(struct compile *c, tg_avro_plan_node_t *node,
-                                   tg_avro_step_t *steps)
+                                   const int32_t *targets, tg_avro_step_t *steps)
 {
     node->as.record.reordered = true;
     node->as.record.count = node->writer->count;
     for (uint32_t i = 0; i < node->writer->count; i++) {
-        int field = field_for(node->reader, node->writer->fields[i].name);
         steps[i] = (tg_avro_step_t){.op = TG_AVRO_STEP_SKIP, .field = i};
         tg_status_t status = TG_OK;
-        if (field >= 0)
-            status = add_field(c, node, (uint32_t)field, i, &steps[i]);
+        if (targets[i] >= 0)
+            status = add_field(c, node, (uint32_t)targets[i], i, &steps[i]);
         if (status != TG_OK)
             return status;
     }
@@ -196,20 +202,19 @@ static tg_status_t compile_record(struct compile *c, tg_avro_plan_node_t *node)
     assert(node->writer->kind == TG_AVRO_RECORD);
     assert(node->reader->kind == TG_AVRO_RECORD);
     size_t most = (size_t)node->writer->count + node->reader->count;
-    int32_t *sources = calloc((size_t)node->reader->count + 1, sizeof(*sources));
+    int32_t *map = calloc(most + 1, sizeof(*map));
     tg_avro_step_t *steps = tg_arena_array(c->plan->arena, most + 1, sizeof(*steps));
-    tg_status_t status = TG_OK;
-    if (sources == NULL || steps == NULL)
-        status = no_memory(c);
+    tg_status_t status = map == NULL || steps == NULL ? no_memory(c) : TG_OK;
+    struct match m = {.sources = map, .targets = map + (map == NULL ? 0 : node->reader->count)};
     if (status == TG_OK)
-        status = match_fields(c, node, sources);
+        status = match_fields(c, node, &m);
     if (status == TG_OK && node->action != TG_AVRO_ACT_REFUSE) {
         node->action = TG_AVRO_ACT_RECORD;
         node->as.record.steps = steps;
-        status = in_order(node->reader, sources) ? steps_in_order(c, node, sources, steps)
-                                                 : steps_reordered(c, node, steps);
+        status = in_order(node->reader, m.sources) ? steps_in_order(c, node, m.sources, steps)
+                                                   : steps_reordered(c, node, m.targets, steps);
     }
-    free(sources);
+    free(map);
     return status;
 }
 
