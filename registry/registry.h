@@ -32,6 +32,7 @@ typedef struct tg_registry_config {
 
 extern const tg_program_t tg_registry_program;
 
+struct registration;
 struct tg_answers;
 struct tg_parsed_cache;
 
@@ -47,6 +48,7 @@ typedef struct tg_registry_thread {
     struct tg_parsed_cache *parsed; /* by id, for comparing */
     tg_str_t operator_basic;        /* credentials as HTTP Basic has them; empty: no operators */
     tg_str_t max_types;             /* config->max_types in digits */
+    struct registration *line;      /* of registration.c: who writes, and who waits to */
     tg_timer_t gauges, look;
     tg_pg_call_t *looking; /* for permanent deletions by others */
     bool first;            /* registers the built-in schemas */

@@ -1,9 +1,12 @@
-/* POST /subjects/:subject/versions: candidate → on_found → on_checked → on_registered.
+/* POST /subjects/:subject/versions: candidate → on_found → (its turn) → on_checked → on_registered.
  *
  * A schema that is there already is answered from a look-up and writes nothing. What the check of
  * compatibility has seen is told to the database as "this is still the newest version"; when that
  * no longer holds, or another registration or deletion was faster, all begins anew, at most
- * ATTEMPTS times. The answer goes out when the transaction has committed. */
+ * ATTEMPTS times. So that this is rare, those of one subject stand in line within the thread: only
+ * other threads and processes can be in the way. The answer goes out when the transaction has
+ * committed. */
+#include "common/base/hash.h"
 #include "common/base/time.h"
 #include "common/observe/log.h"
 #include "registry/compatibility/check.h"
@@ -11,9 +14,14 @@
 #include "registry/resources/candidate.h"
 #include "registry/routes.h"
 
-#define ATTEMPTS 8
+#define ATTEMPTS   100
+#define BACKOFF_MS 20 /* at most; between attempts */
 
 struct registration {
+    tg_request_t *request;
+    struct registration *prev, *next; /* of the thread's line, if `listed` */
+    bool listed, has_turn;
+    tg_timer_t timer; /* its turn has come, or it tries again */
     tg_candidate_t candidate;
     tg_check_t *check;
     unsigned attempts;
@@ -27,19 +35,88 @@ static void count(tg_request_t *request, unsigned result)
     tg_metric_add(request->thread->shard, RG_REGISTERED, result, 1);
 }
 
+/* --- the line --- */
+
+static bool same_subject(const struct registration *a, const struct registration *b)
+{
+    return tg_str_eq(a->candidate.subject, b->candidate.subject) &&
+           tg_str_eq(a->request->context, b->request->context);
+}
+
+static void on_turn(void *arg)
+{
+    struct registration *op = arg;
+    tg_request_settle(op->request);
+    op->checked = false;
+    op->newest = 0;
+    tg_candidate_again(op->request, &op->candidate); /* the subject is not what it was */
+}
+
+static void never(void *arg)
+{
+    (void)arg; /* dispose does all */
+}
+
+static void turn_in(struct registration *op, uint64_t ms)
+{
+    tg_request_wait_other(op->request, never, NULL);
+    tg_timer_start(op->request->thread->loop, &op->timer, ms, on_turn, op);
+}
+
+static void leave_line(struct registration *op)
+{
+    struct registration **head = &op->request->thread->line;
+    struct registration *next = op->next;
+    tg_timer_stop(&op->timer);
+    if (!op->listed)
+        return;
+    *(op->prev == NULL ? head : &op->prev->next) = op->next;
+    if (op->next != NULL)
+        op->next->prev = op->prev;
+    op->listed = false;
+    while (op->has_turn && next != NULL && !same_subject(next, op))
+        next = next->next;
+    if (op->has_turn && next != NULL) {
+        assert(!next->has_turn);
+        next->has_turn = true;
+        tg_timer_start(next->request->thread->loop, &next->timer, 0, on_turn, next);
+    }
+}
+
+/* Whether it may go on now; else its turn comes. */
+static bool stand_in_line(struct registration *op)
+{
+    struct registration **at = &op->request->thread->line, *last = NULL;
+    if (op->listed)
+        return true;
+    op->has_turn = true;
+    for (; *at != NULL; at = &(*at)->next) {
+        last = *at;
+        op->has_turn = op->has_turn && !same_subject(last, op);
+    }
+    op->listed = true;
+    op->prev = last;
+    op->next = NULL;
+    *at = op;
+    if (!op->has_turn)
+        tg_request_wait_other(op->request, never, NULL);
+    return op->has_turn;
+}
+
 static void dispose(tg_request_t *request)
 {
     struct registration *op = request->user;
+    leave_line(op);
     tg_candidate_dispose(&op->candidate);
 }
 
 static void again(tg_request_t *request)
 {
     struct registration *op = request->user;
-    op->checked = false;
-    op->newest = 0;
+    uint8_t random;
+    tg_hash_random(&random, sizeof(random));
     if (++op->attempts < ATTEMPTS)
-        tg_candidate_again(request, &op->candidate);
+        turn_in(op, random % BACKOFF_MS);
     else
         tg_request_fail_store(request, TG_CONFLICT, NULL);
 }
@@ -240,7 +317,7 @@ static bool may_register(tg_request_t *request)
 static void on_found(void *arg, tg_status_t status, const tg_pg_answer_t *answer)
 {
     tg_request_t *request = arg;
-    const struct registration *op = request->user;
+    struct registration *op = request->user;
     if (!tg_request_woken(request, status, answer))
         return;
     tg_store_row_t row = tg_store_read_row(answer->results[0], 0);
@@ -252,7 +329,7 @@ static void on_found(void *arg, tg_status_t status, const tg_pg_answer_t *answer
         reply_id(request, row.id);
         return;
     }
-    if (!may_register(request))
+    if (!may_register(request) || !stand_in_line(op))
         return;
     if (op->candidate.scope.effective.mode == TG_MODE_IMPORT)
         write_new(request);
@@ -276,6 +353,7 @@ static void post_version(tg_http_req_t *req, void *thread_ctx)
     struct registration *op = tg_request_state(request, sizeof(*op));
     if (op == NULL)
         return;
+    op->request = request;
     op->began_us = tg_time_mono_us();
     op->candidate = (tg_candidate_t){.registers = true, .done = on_candidate};
     request->dispose = dispose;
