@@ -626,6 +626,7 @@ static tg_status_t insert_rows(tg_store_t *store, const tg_batch_t *batch, bool 
 /* The fence's own round trip, for a batch whose rows do not travel with it. */
 static tg_status_t pass_fence(tg_store_t *store, const tg_batch_t *batch, tg_store_result_t *result)
 {
+    spend_wait(store);
     tg_status_t status = read_fence(store, batch, result);
     return status == TG_OK ? tg_conn_synced(store->conn) : status;
 }
