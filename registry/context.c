@@ -70,6 +70,8 @@ bool tg_subject_ok(tg_str_t name)
 {
     if (name.len == 0 || name.len > TG_SUBJECT_MAX || !tg_str_is_utf8(name))
         return false;
+    if (name.len >= 3 && memcmp(name.ptr, ":*:", 3) == 0)
+        return false; /* every context, where a prefix is asked for */
     for (size_t i = 0; i < name.len; i++) {
         if ((unsigned char)name.ptr[i] < 0x20 || name.ptr[i] == 0x7f)
             return false;

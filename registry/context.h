@@ -42,7 +42,7 @@ TG_NODISCARD tg_status_t tg_context_parse(const tg_viewer_t *viewer, tg_str_t te
 TG_NODISCARD tg_status_t tg_context_subject(const tg_viewer_t *viewer, tg_str_t within,
                                             tg_str_t text, tg_subject_name_t *out_subject);
 
-/* 1..TG_SUBJECT_MAX bytes of UTF-8 without control characters. */
+/* 1..TG_SUBJECT_MAX bytes of UTF-8 without control characters, not beginning with ":*:". */
 bool tg_subject_ok(tg_str_t name);
 
 /* Whether a subject of this context reads without a prefix. */

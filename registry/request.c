@@ -131,7 +131,9 @@ bool tg_request_subject(tg_request_t *request, unsigned segment, unsigned flags)
     tg_str_t name = request->subject.name;
     if (tg_subject_ok(name) || (name.len == 0 && (flags & TG_SUBJECT_MAY_BE_EMPTY) != 0))
         return true;
-    tg_request_fail(request, 42208, "The subject is 1 to %d bytes without control characters.",
+    tg_request_fail(request, 42208,
+                    "A subject is 1 to %d bytes without control characters that do not begin "
+                    "with \":*:\".",
                     TG_SUBJECT_MAX);
     return false;
 }

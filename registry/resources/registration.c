@@ -350,6 +350,12 @@ static void post_version(tg_http_req_t *req, void *thread_ctx)
     tg_request_t *request = tg_request_begin(req, thread_ctx);
     if (request == NULL || !tg_request_subject(request, 0, 0))
         return;
+    if (tg_str_eq(request->context, TG_STR(TG_CONTEXT_GLOBAL))) {
+        tg_request_fail(request, 42211,
+                        "The context \"." TG_CONTEXT_GLOBAL
+                        "\" holds settings for all contexts and no subjects.");
+        return;
+    }
     struct registration *op = tg_request_state(request, sizeof(*op));
     if (op == NULL)
         return;

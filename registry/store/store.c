@@ -139,7 +139,7 @@ static const char newest_sql[] =
     "SELECT q.subject, (SELECT s.metadata FROM control.subject_versions v JOIN control.schemas s"
     " ON s.context = v.context AND s.id = v.schema_id WHERE v.context = $1"
     " AND v.subject = q.subject AND NOT v.deleted ORDER BY v.version DESC LIMIT 1),"
-    " control.event_type_room($1, q.subject, $3::bigint)"
+    " $3::bigint IS NULL OR control.event_type_room($1, q.subject, $3::bigint)"
     " FROM (SELECT control.real_subject($1, $2) AS subject) q";
 
 static const char deletions_sql[] = "SELECT deletions FROM control.registry_state";

@@ -130,6 +130,7 @@ typedef struct tg_store_newest {
     tg_str_t metadata; /* of the newest live version; ptr NULL: none */
     bool has_room;     /* the context may have (one more) event type of this name */
 } tg_store_newest_t;
+/* `max_types` ptr NULL: the room does not matter. */
 tg_pg_stmt_t tg_store_newest_stmt(tg_str_t context, tg_str_t subject, tg_str_t max_types);
 tg_store_newest_t tg_store_read_newest(const PGresult *result);
 

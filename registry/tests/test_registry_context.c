@@ -23,6 +23,7 @@ static void a_subject_is_short_clean_text(void **state)
     assert_false(tg_subject_ok((tg_str_t){longest, TG_SUBJECT_MAX + 1}));
     assert_false(tg_subject_ok(TG_STR("")));
     assert_false(tg_subject_ok(TG_STR("a\nb")));
+    assert_false(tg_subject_ok(TG_STR(":*:b")));
     assert_false(tg_subject_ok((tg_str_t){"a\0b", 3}));
     assert_false(tg_subject_ok(TG_STR("a\x7f")));
     assert_false(tg_subject_ok(TG_STR("a\xff")));
