@@ -75,6 +75,9 @@ static void on_gauges(void *arg)
     tg_metric_set(thread->shard, RG_DB_WAITING, 0, (int64_t)stats.waiting);
     tg_metric_set(thread->shard, RG_DB_OPEN, 0, (int64_t)stats.open);
     tg_metric_set(thread->shard, RG_CACHE_BYTES, 0, (int64_t)tg_answers_bytes(thread->answers));
+    tg_parsed_cache_stats_t parsed = tg_parsed_cache_stats(thread->parsed);
+    tg_metric_set(thread->shard, RG_PARSED, 0, (int64_t)parsed.schemas);
+    tg_metric_set(thread->shard, RG_PARSED_BYTES, 0, (int64_t)parsed.text);
     size_t missing = tg_builtin_missing(registry->builtin);
     if (thread->first) {
         atomic_store(&registry->pg_connected, stats.connected);

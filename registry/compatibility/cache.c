@@ -16,7 +16,7 @@ struct tg_parsed_cache {
     tg_table_t *table;
     struct entry head; /* head.older is the newest, head.newer the oldest */
     size_t max_schemas, max_text, text;
-    uint64_t deletions, hits, misses;
+    uint64_t deletions;
 };
 
 static void unlink_entry(struct entry *entry)
@@ -93,11 +93,8 @@ void tg_parsed_cache_see(tg_parsed_cache_t *cache, uint64_t deletions)
 const tg_avro_schema_t *tg_parsed_cache_get(tg_parsed_cache_t *cache, uint32_t id)
 {
     struct entry *entry = tg_table_get(cache->table, key_of(&id));
-    if (entry == NULL) {
-        cache->misses++;
+    if (entry == NULL)
         return NULL;
-    }
-    cache->hits++;
     unlink_entry(entry);
     link_newest(cache, entry);
     return entry->schema;
@@ -130,6 +127,5 @@ tg_status_t tg_parsed_cache_put(tg_parsed_cache_t *cache, uint32_t id, tg_avro_s
 
 tg_parsed_cache_stats_t tg_parsed_cache_stats(const tg_parsed_cache_t *cache)
 {
-    return (tg_parsed_cache_stats_t){tg_table_len(cache->table), cache->text, cache->hits,
-                                     cache->misses};
+    return (tg_parsed_cache_stats_t){tg_table_len(cache->table), cache->text};
 }

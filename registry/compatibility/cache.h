@@ -30,7 +30,6 @@ TG_NODISCARD tg_status_t tg_parsed_cache_put(tg_parsed_cache_t *cache, uint32_t 
 
 typedef struct tg_parsed_cache_stats {
     size_t schemas, text;
-    uint64_t hits, misses;
 } tg_parsed_cache_stats_t;
 tg_parsed_cache_stats_t tg_parsed_cache_stats(const tg_parsed_cache_t *cache);
 

@@ -6,6 +6,7 @@
  * was named by number. */
 #include "registry/routes.h"
 #include "registry/compatibility/check.h"
+#include "registry/metrics.h"
 #include "registry/resources/candidate.h"
 
 struct test {
@@ -29,8 +30,14 @@ static void cancel_check(void *arg)
     tg_check_cancel(test->check);
 }
 
+static void count(tg_request_t *request, unsigned result)
+{
+    tg_metric_add(request->thread->shard, RG_TESTS, result, 1);
+}
+
 static void reply(tg_request_t *request, const tg_findings_t *findings)
 {
+    count(request, findings->count == 0 ? RG_COMPATIBLE : RG_INCOMPATIBLE);
     tg_buf_t body = tg_buf_make(TG_REQUEST_ANSWER_MAX);
     tg_buf_printf(&body, "{\"is_compatible\":%s", findings->count == 0 ? "true" : "false");
     if (tg_request_flag(request, "verbose")) {
@@ -51,6 +58,7 @@ static void on_checked(void *arg, tg_status_t status, const tg_pg_answer_t *answ
     test->check = NULL;
     tg_request_settle(request);
     if (status != TG_OK) {
+        count(request, RG_TEST_FAILED);
         tg_request_fail_store(request, status, answer);
         return;
     }

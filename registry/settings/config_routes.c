@@ -3,6 +3,7 @@
  *   get     begin → on_scope answers
  *   put     begin, read the body → on_scope → on_put answers
  *   delete  begin → on_scope → on_dropped answers */
+#include "registry/metrics.h"
 #include "registry/routes.h"
 #include "registry/settings/setting.h"
 
@@ -72,10 +73,12 @@ static void on_put(void *arg, tg_status_t status, const tg_pg_answer_t *answer)
         return;
     }
     status = tg_settings_read(answer->results[0], 0, request->arena, &config);
-    if (status != TG_OK)
+    if (status != TG_OK) {
         tg_request_fail_store(request, status, answer);
-    else
-        reply(setting, &config, "compatibility");
+        return;
+    }
+    tg_setting_changed(setting, RG_CONFIG, tg_level_name(config.level));
+    reply(setting, &config, "compatibility");
 }
 
 static void on_put_scope(tg_setting_t *setting)
@@ -154,6 +157,7 @@ static void on_dropped(void *arg, tg_status_t status, const tg_pg_answer_t *answ
     tg_setting_t *setting = request->user;
     if (!tg_request_woken(request, status, answer))
         return;
+    tg_setting_changed(setting, RG_CONFIG, "none");
     tg_subject_config_t config = shown(setting);
     reply(setting, &config, "compatibilityLevel");
 }

@@ -6,6 +6,7 @@
  *
  * Going to IMPORT needs an empty place, unless forced: live versions refuse it, deleted ones are
  * removed for good, so that versions can come in by the numbers that they have elsewhere. */
+#include "registry/metrics.h"
 #include "registry/routes.h"
 #include "registry/settings/setting.h"
 
@@ -74,6 +75,7 @@ static void on_put(void *arg, tg_status_t status, const tg_pg_answer_t *answer)
         tg_setting_full(setting);
         return;
     }
+    tg_setting_changed(setting, RG_MODE, tg_mode_name(wish->mode));
     tg_buf_t body = tg_buf_make(256);
     tg_buf_str(&body, TG_STR("{\"mode\":"));
     if (wish->mode == TG_MODE_UNSET)
@@ -203,6 +205,7 @@ static void on_dropped(void *arg, tg_status_t status, const tg_pg_answer_t *answ
     tg_setting_t *setting = request->user;
     if (!tg_request_woken(request, status, answer))
         return;
+    tg_setting_changed(setting, RG_MODE, "none");
     tg_mode_t mode = setting->own.mode;
     if (mode == TG_MODE_UNSET && setting->whole)
         mode = setting->scope.effective.mode;

@@ -3,6 +3,9 @@
 
 #include <stdio.h>
 
+#include "common/observe/log.h"
+#include "registry/metrics.h"
+
 /* As control.register_schema sees it: what the default context has is nobody else's. */
 static const char reserved_sql[] =
     "SELECT $1 <> '' AND EXISTS (SELECT FROM control.subject_versions v"
@@ -85,6 +88,15 @@ bool tg_setting_may_change(tg_setting_t *setting)
         return true;
     tg_request_fail(request, 42205, "%s", error.text);
     return false;
+}
+
+void tg_setting_changed(const tg_setting_t *setting, unsigned kind, const char *to)
+{
+    const tg_request_t *request = setting->request;
+    tg_metric_add(request->thread->shard, RG_SETTINGS, kind, 1);
+    tg_log_info(kind == RG_CONFIG ? "config_changed" : "mode_changed",
+                TG_F_STR("context", request->context), TG_F_STR("subject", request->subject.name),
+                TG_F_TEXT("to", to), TG_F_STR("request_id", tg_http_request_id(request->req)));
 }
 
 tg_str_t tg_setting_limit(const tg_setting_t *setting)

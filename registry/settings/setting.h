@@ -35,6 +35,9 @@ TG_NODISCARD bool tg_setting_is_own(tg_setting_t *setting);
 /* That, and whether the mode lets the settings be changed; false when answered (42205). */
 TG_NODISCARD bool tg_setting_may_change(tg_setting_t *setting);
 
+/* Counts and logs a change that has committed: "config" or "mode". */
+void tg_setting_changed(const tg_setting_t *setting, unsigned kind, const char *to);
+
 /* The limit of rows of settings as decimal digits, in the arena, and its answer. */
 tg_str_t tg_setting_limit(const tg_setting_t *setting);
 void tg_setting_full(tg_setting_t *setting);
