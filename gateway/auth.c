@@ -60,15 +60,22 @@ tg_status_t tg_auth_extract(const tg_credentials_t *credentials, char buffer[TG_
     return TG_OK;
 }
 
+static bool may(const tg_identity_t *identity, tg_scope_t needed)
+{
+    return (identity->key->scopes & (unsigned)needed) != 0 &&
+           (needed != TG_SCOPE_ADMIN || identity->tenant->is_operator);
+}
+
 tg_auth_result_t tg_auth_check(const tg_directory_t *directory, const tg_credentials_t *credentials,
-                               tg_scope_t needed, int64_t now_us, const tg_api_key_t **out_key)
+                               tg_scope_t needed, int64_t now_us, tg_identity_t *out_identity)
 {
     assert(directory != NULL);
-    assert(out_key != NULL);
+    assert(out_identity != NULL);
     static const uint8_t nobody[TG_SHA256_LEN];
     char buffer[TG_AUTH_TEXT_MAX];
     tg_str_t text;
     tg_key_t presented;
+    tg_identity_t found = {.key = NULL};
     tg_status_t status = tg_auth_extract(credentials, buffer, &text);
     if (status == TG_NOT_FOUND)
         return TG_AUTH_MISSING;
@@ -76,11 +83,11 @@ tg_auth_result_t tg_auth_check(const tg_directory_t *directory, const tg_credent
         return TG_AUTH_INVALID;
 
     /* The same work for an unknown id and a wrong secret. */
-    const tg_api_key_t *key = tg_directory_find(directory, tg_str_from(presented.id));
-    const uint8_t *expected = key != NULL ? key->sha256 : nobody;
+    found.key = tg_directory_find(directory, tg_str_from(presented.id), &found.tenant);
+    const uint8_t *expected = found.key != NULL ? found.key->sha256 : nobody;
     bool same = tg_hash_equal_ct(presented.sha256, expected, TG_SHA256_LEN);
-    if (key == NULL || !same || key->expires_at <= now_us || key->tenant->disabled)
+    if (found.key == NULL || !same || found.key->expires_at <= now_us || found.tenant->disabled)
         return TG_AUTH_INVALID;
-    *out_key = key;
-    return (key->scopes & (unsigned)needed) != 0 ? TG_AUTH_OK : TG_AUTH_FORBIDDEN;
+    *out_identity = found;
+    return may(&found, needed) ? TG_AUTH_OK : TG_AUTH_FORBIDDEN;
 }

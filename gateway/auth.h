@@ -21,6 +21,12 @@ typedef enum tg_auth_result {
 
 #define TG_AUTH_TEXT_MAX 512 /* bytes of a credential header's value */
 
+/* Borrowed from the snapshot. */
+typedef struct tg_identity {
+    const tg_api_key_t *key;
+    const tg_tenant_t *tenant;
+} tg_identity_t;
+
 typedef struct tg_credentials {
     tg_str_t authorization; /* header values as they came; empty if absent */
     tg_str_t api_key;
@@ -32,9 +38,10 @@ typedef struct tg_credentials {
 TG_NODISCARD tg_status_t tg_auth_extract(const tg_credentials_t *credentials,
                                          char buffer[TG_AUTH_TEXT_MAX], tg_str_t *out_key);
 
-/* Before the first snapshot there is nothing to check against: the caller answers 503 instead. On
- * TG_AUTH_OK and TG_AUTH_FORBIDDEN *out_key is set. */
+/* Before the first snapshot there is nothing to check against: the caller answers 503 instead. The
+ * scope admin counts for keys of an operator's tenant only. On TG_AUTH_OK and TG_AUTH_FORBIDDEN
+ * *out_identity is set. */
 tg_auth_result_t tg_auth_check(const tg_directory_t *directory, const tg_credentials_t *credentials,
-                               tg_scope_t needed, int64_t now_us, const tg_api_key_t **out_key);
+                               tg_scope_t needed, int64_t now_us, tg_identity_t *out_identity);
 
 #endif

@@ -13,7 +13,7 @@
 struct tg_gateway {
     const tg_gateway_config_t *config;
     tg_config_watch_t *watch;
-    tg_bucket_table_t *buckets;
+    tg_directory_loader_t *loader;
     tg_metrics_t *metrics;
     tg_http_route_t *routes;
     size_t route_count;
@@ -193,16 +193,16 @@ static tg_status_t open_parts(tg_gateway_t *gateway, tg_error_t *error)
 {
     assert(gateway->config != NULL);
     gateway->metrics = tg_metrics_create(tg_gateway_metrics, GW_METRIC_COUNT);
-    gateway->buckets = tg_bucket_table_create();
+    gateway->loader = tg_directory_loader_create();
     gateway->routes = tg_routes_expand(tg_proxy_handle, &gateway->route_count);
-    if (gateway->metrics == NULL || gateway->buckets == NULL || gateway->routes == NULL)
+    if (gateway->metrics == NULL || gateway->loader == NULL || gateway->routes == NULL)
         return tg_error_set(error, TG_NOMEM, "out of memory");
     tg_config_watch_config_t watch = {
         .dsn = gateway->config->pg_dsn,
         .poll_ms = gateway->config->watch_poll_ms,
         .load = tg_directory_load,
         .release = tg_directory_release,
-        .arg = gateway->buckets,
+        .arg = gateway->loader,
     };
     return tg_config_watch_open(&watch, gateway->config->watch_first_ms, &gateway->watch, error);
 }
@@ -241,7 +241,7 @@ void tg_gateway_close(tg_gateway_t *gateway)
     if (gateway == NULL)
         return;
     tg_config_watch_close(gateway->watch);
-    tg_bucket_table_destroy(gateway->buckets);
+    tg_directory_loader_destroy(gateway->loader);
     tg_routes_dispose(gateway->routes, gateway->route_count);
     tg_metrics_destroy(gateway->metrics);
     free(gateway);

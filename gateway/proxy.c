@@ -283,17 +283,17 @@ static bool admit(tg_http_req_t *req, const tg_gateway_thread_t *thread,
     assert(tenant->buckets != NULL);
     assert(route->rate_class < TG_CLASS_COUNT);
     char text[96];
-    const char *name = route->rate_class == TG_CLASS_INGEST ? "ingest"
-                       : route->rate_class == TG_CLASS_READ ? "read"
-                                                            : "manage";
-    tg_bucket_answer_t answer = tg_bucket_take(&tenant->buckets[route->rate_class], &tenant->rate,
+    const char *name = tg_route_class_name(route->rate_class);
+    const tg_plan_class_t *limit = &tenant->plan->classes[route->rate_class];
+    const tg_bucket_rate_t rate = tg_bucket_rate(limit->requests_per_second, limit->burst);
+    tg_bucket_answer_t answer = tg_bucket_take(&tenant->buckets[route->rate_class], &rate,
                                                (int64_t)tg_time_mono_us(), 1);
     int64_t reset_s = (answer.reset_us + TG_US_PER_SECOND - 1) / TG_US_PER_SECOND;
     (void)snprintf(text, sizeof(text), "\"%s\";r=%lld;t=%lld", name, (long long)answer.remaining,
                    (long long)reset_s);
     tg_http_add_header(req, "ratelimit", tg_str_from(text));
     (void)snprintf(text, sizeof(text), "\"%s\";q=%lld;w=1", name,
-                   (long long)tenant->rate_per_second);
+                   (long long)limit->requests_per_second);
     tg_http_add_header(req, "ratelimit-policy", tg_str_from(text));
     if (answer.admitted)
         return true;
@@ -304,7 +304,7 @@ static bool admit(tg_http_req_t *req, const tg_gateway_thread_t *thread,
     tg_http_add_header(req, "retry-after", tg_str_from(text));
     tg_http_fail(req, 429, "rate_limited", TG_STR(""),
                  "The plan allows %lld %s requests per second; retry after %lld s.",
-                 (long long)tenant->rate_per_second, name, (long long)wait_s);
+                 (long long)limit->requests_per_second, name, (long long)wait_s);
     return false;
 }
 
@@ -347,12 +347,12 @@ static const tg_tenant_t *authenticate(tg_http_req_t *req, tg_gateway_thread_t *
                                       [TG_AUTH_FORBIDDEN] = GW_AUTH_FORBIDDEN};
     tg_credentials_t credentials = {tg_http_header(req, "authorization"),
                                     tg_http_header(req, "x-api-key")};
-    const tg_api_key_t *key = NULL;
+    tg_identity_t identity = {.key = NULL};
     tg_auth_result_t result =
-        tg_auth_check(directory, &credentials, route->scope, tg_time_now(), &key);
+        tg_auth_check(directory, &credentials, route->scope, tg_time_now(), &identity);
     tg_metric_add(thread->shard, GW_AUTH, labels[result], 1);
     if (result == TG_AUTH_OK)
-        return key->tenant;
+        return identity.tenant;
     refuse(req, result, route->scope);
     return NULL;
 }

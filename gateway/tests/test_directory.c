@@ -14,11 +14,15 @@
 
 static control_t control;
 static PGconn *pg;
-static tg_bucket_table_t *buckets;
+static tg_directory_loader_t *loader;
 
+/* As the watch does it: in one transaction. */
 static tg_directory_t *try_load(tg_error_t *error)
 {
-    return tg_directory_load(pg, buckets, error);
+    PQclear(PQexec(pg, "begin isolation level repeatable read read only"));
+    tg_directory_t *directory = tg_directory_load(pg, loader, error);
+    PQclear(PQexec(pg, "commit"));
+    return directory;
 }
 
 static tg_directory_t *load(void)
@@ -32,16 +36,25 @@ static tg_directory_t *load(void)
 
 static const tg_api_key_t *find(const tg_directory_t *directory, const char *key)
 {
-    return tg_directory_find(directory, (tg_str_t){key + 3, TG_KEY_ID_LEN});
+    const tg_tenant_t *tenant = NULL;
+    return tg_directory_find(directory, (tg_str_t){key + 3, TG_KEY_ID_LEN}, &tenant);
+}
+
+static const tg_tenant_t *tenant_of(const tg_directory_t *directory, const char *key)
+{
+    const tg_tenant_t *tenant = NULL;
+    assert_non_null(tg_directory_find(directory, (tg_str_t){key + 3, TG_KEY_ID_LEN}, &tenant));
+    assert_non_null(tenant->plan);
+    return tenant;
 }
 
 static tg_auth_result_t check(const tg_directory_t *directory, const char *key, tg_scope_t scope)
 {
-    const tg_api_key_t *found = NULL;
+    tg_identity_t found = {.key = NULL};
     tg_credentials_t credentials = {.api_key = tg_str_from(key)};
     tg_auth_result_t result = tg_auth_check(directory, &credentials, scope, tg_time_now(), &found);
     bool known = result == TG_AUTH_OK || result == TG_AUTH_FORBIDDEN;
-    assert_int_equal(found != NULL, known);
+    assert_int_equal(found.key != NULL && found.tenant != NULL, known);
     return result;
 }
 
@@ -55,19 +68,23 @@ static void a_snapshot_holds_tenants_with_plans_and_keys_with_scopes(void **stat
     control_key(&control, "acme", "ingest,registry", "null", key);
     tg_directory_t *directory = load();
 
-    assert_int_equal(tg_directory_tenants(directory), 2);
-    assert_int_equal(tg_directory_keys(directory), 1);
+    assert_int_equal(tg_directory_stats(directory).tenants, 2);
+    assert_int_equal(tg_directory_stats(directory).keys, 1);
     const tg_api_key_t *found = find(directory, key);
     assert_non_null(found);
-    assert_string_equal(found->tenant->id, "acme");
-    assert_false(found->tenant->disabled);
-    assert_int_equal(found->tenant->rate_per_second, 5);
-    assert_int_equal(found->tenant->rate.interval_us, SECOND / 5);
-    assert_int_equal(found->tenant->rate.burst, 7);
+    const tg_tenant_t *tenant = tenant_of(directory, key);
+    assert_string_equal(tenant->id, "acme");
+    assert_false(tenant->disabled);
+    assert_string_equal(tenant->plan->name, "small");
+    for (size_t i = 0; i < TG_CLASS_COUNT; i++) {
+        assert_int_equal(tenant->plan->classes[i].requests_per_second, 5);
+        assert_int_equal(tenant->plan->classes[i].burst, 7);
+    }
+    assert_int_equal(tenant->plan->versions, TG_PLAN_V1 | TG_PLAN_V2);
     assert_int_equal(found->scopes, TG_SCOPE_INGEST | TG_SCOPE_REGISTRY);
     assert_true(found->expires_at == INT64_MAX);
-    assert_null(tg_directory_find(directory, TG_STR("unknown00000")));
-    tg_directory_release(directory, buckets);
+    assert_null(tg_directory_find(directory, TG_STR("unknown00000"), &tenant));
+    tg_directory_release(directory, loader);
 }
 
 static void a_key_is_valid_for_its_scopes_and_with_its_secret_only(void **state)
@@ -91,11 +108,11 @@ static void a_key_is_valid_for_its_scopes_and_with_its_secret_only(void **state)
                 "insert into control.api_keys (id, tenant_id, secret_sha256, scopes)"
                 " values ('%.12s', 'acme', sha256('another'), '{read}')",
                 forged + 3);
-    tg_directory_release(directory, buckets);
+    tg_directory_release(directory, loader);
     directory = load();
     assert_non_null(find(directory, forged));
     assert_int_equal(check(directory, forged, TG_SCOPE_READ), TG_AUTH_INVALID);
-    tg_directory_release(directory, buckets);
+    tg_directory_release(directory, loader);
 }
 
 static void keys_expire_at_their_time(void **state)
@@ -112,14 +129,14 @@ static void keys_expire_at_their_time(void **state)
     assert_int_equal(check(directory, ever, TG_SCOPE_READ), TG_AUTH_OK);
     assert_int_equal(check(directory, never, TG_SCOPE_READ), TG_AUTH_INVALID);
     assert_int_equal(check(directory, far, TG_SCOPE_READ), TG_AUTH_OK);
-    const tg_api_key_t *found = NULL;
+    tg_identity_t found = {.key = NULL};
     tg_credentials_t credentials = {.api_key = tg_str_from(past)};
     int64_t expiry = find(directory, past)->expires_at;
     assert_int_equal(tg_auth_check(directory, &credentials, TG_SCOPE_READ, expiry - 1, &found),
                      TG_AUTH_OK);
     assert_int_equal(tg_auth_check(directory, &credentials, TG_SCOPE_READ, expiry, &found),
                      TG_AUTH_INVALID);
-    tg_directory_release(directory, buckets);
+    tg_directory_release(directory, loader);
 }
 
 static void a_revoked_key_is_left_out_and_a_disabled_tenants_refused(void **state)
@@ -140,11 +157,11 @@ static void a_revoked_key_is_left_out_and_a_disabled_tenants_refused(void **stat
     tg_directory_t *after = load();
     assert_null(find(after, revoked));
     assert_int_equal(check(after, revoked, TG_SCOPE_READ), TG_AUTH_INVALID);
-    assert_true(find(after, disabled)->tenant->disabled);
+    assert_true(tenant_of(after, disabled)->disabled);
     assert_int_equal(check(after, disabled, TG_SCOPE_READ), TG_AUTH_INVALID);
     assert_int_equal(check(before, revoked, TG_SCOPE_READ), TG_AUTH_OK); /* the old one stands */
-    tg_directory_release(before, buckets);
-    tg_directory_release(after, buckets);
+    tg_directory_release(before, loader);
+    tg_directory_release(after, loader);
 }
 
 static void an_empty_bucket_stays_empty_over_a_reload(void **state)
@@ -155,19 +172,19 @@ static void an_empty_bucket_stays_empty_over_a_reload(void **state)
                           " insert into control.tenants (id, plan) values ('slow', 'one')");
     control_key(&control, "slow", "read", "null", key);
     tg_directory_t *first = load();
-    const tg_tenant_t *tenant = find(first, key)->tenant;
+    const tg_tenant_t *tenant = tenant_of(first, key);
+    const tg_bucket_rate_t rate = tg_bucket_rate(1, 1);
     tg_bucket_t *bucket = &tenant->buckets[TG_CLASS_READ];
-    assert_true(tg_bucket_take(bucket, &tenant->rate, SECOND, 1).admitted);
-    assert_false(tg_bucket_take(bucket, &tenant->rate, SECOND, 1).admitted);
-    tg_directory_release(first, buckets);
+    assert_true(tg_bucket_take(bucket, &rate, SECOND, 1).admitted);
+    assert_false(tg_bucket_take(bucket, &rate, SECOND, 1).admitted);
+    tg_directory_release(first, loader);
 
     tg_directory_t *second = load();
-    tenant = find(second, key)->tenant;
+    tenant = tenant_of(second, key);
     assert_ptr_equal(&tenant->buckets[TG_CLASS_READ], bucket);
-    assert_false(tg_bucket_take(bucket, &tenant->rate, SECOND, 1).admitted);
-    assert_true(
-        tg_bucket_take(&tenant->buckets[TG_CLASS_INGEST], &tenant->rate, SECOND, 1).admitted);
-    tg_directory_release(second, buckets);
+    assert_false(tg_bucket_take(bucket, &rate, SECOND, 1).admitted);
+    assert_true(tg_bucket_take(&tenant->buckets[TG_CLASS_INGEST], &rate, SECOND, 1).admitted);
+    tg_directory_release(second, loader);
 }
 
 static void a_snapshot_is_refused_when_either_query_fails(void **state)
@@ -180,9 +197,9 @@ static void a_snapshot_is_refused_when_either_query_fails(void **state)
         assert_null(try_load(&error));
         assert_non_null(strstr(error.text, "permission denied"));
         control_sql(&control, "grant select on %s to tidegate_gateway", tables[i]);
-        tg_directory_release(load(), buckets);
+        tg_directory_release(load(), loader);
     }
-    tg_directory_release(NULL, buckets);
+    tg_directory_release(NULL, loader);
 }
 
 static void scopes_have_the_names_of_the_control_tables(void **state)
@@ -199,15 +216,15 @@ static int start(void **state)
     if (control_create(&control) != 0)
         return -1;
     pg = PQconnectdb(control.dsn);
-    buckets = tg_bucket_table_create();
-    return PQstatus(pg) == CONNECTION_OK && buckets != NULL ? 0 : -1;
+    loader = tg_directory_loader_create();
+    return PQstatus(pg) == CONNECTION_OK && loader != NULL ? 0 : -1;
 }
 
 static int stop(void **state)
 {
     (void)state;
     PQfinish(pg);
-    tg_bucket_table_destroy(buckets);
+    tg_directory_loader_destroy(loader);
     return control_destroy(&control);
 }
 

@@ -179,7 +179,9 @@ BEGIN
                                    ('api_keys', 'key', 'id', 'tenant_id', true),
                                    ('sql_logins', 'sql_login', 'login', 'tenant_id', false))
                            AS v (name, kind, id, tenant, announced) LOOP
-        EXECUTE format('DROP TRIGGER IF EXISTS bump ON control.%I', t.name);
+        IF t.announced THEN
+            EXECUTE format('DROP TRIGGER bump ON control.%I', t.name);
+        END IF;
         EXECUTE format('CREATE TRIGGER noted_insert AFTER INSERT ON control.%I REFERENCING NEW TABLE AS new_rows'
                        ' FOR EACH STATEMENT EXECUTE FUNCTION control.note_changes(%L, %L, %L, %L)',
                        t.name, t.kind, t.id, t.tenant, t.announced);
