@@ -80,14 +80,16 @@ def test_a_context_that_is_none(registry):
 # --- tenants ---
 
 def test_a_tenant_sees_its_context_as_the_whole_registry(own, registry, tenant):
-    number = own.register("s", A)
+    name = unique()
+    number = own.register(name, A)
     assert own.read("/contexts") == ["."]
-    assert own.read("/subjects/s/versions/1") .items() >= {"subject": "s", "version": 1, "id": number}.items()
-    assert own.read(f"/schemas/ids/{number}/subjects") == ["s"]
-    assert own.read(f"/schemas/ids/{number}/versions") == [{"subject": "s", "version": 1}]
-    assert "s" in own.read("/subjects")
-    assert [one["subject"] for one in own.read("/schemas", subjectPrefix="s") if one["id"] == number] == ["s"]
-    assert f":.{tenant.id}:s" in registry.read("/subjects", subjectPrefix=":*:")
+    assert own.read(f"/subjects/{name}/versions/1").items() >= {"subject": name, "version": 1, "id": number}.items()
+    assert own.versions(f":.:{name}") == [1]
+    assert own.read(f"/schemas/ids/{number}/subjects") == [name]
+    assert own.read(f"/schemas/ids/{number}/versions") == [{"subject": name, "version": 1}]
+    assert name in own.read("/subjects")
+    assert [(one["subject"], one["id"]) for one in own.read("/schemas", subjectPrefix=name)] == [(name, number)]
+    assert registry.read("/subjects", subjectPrefix=f":.{tenant.id}:") == [f":.{tenant.id}:{name}"]
 
 
 def test_a_tenant_sees_nothing_of_another(own, others, other):
@@ -104,7 +106,7 @@ def test_a_tenant_sees_nothing_of_another(own, others, other):
     assert own.call("GET", "/subjects/theirs/versions").code == 40401
     assert "theirs" not in own.read("/subjects", subjectPrefix=":*:") + own.read("/subjects", deleted="true")
     assert number not in [one["id"] for one in own.read("/schemas", subjectPrefix=":*:")]
-    for subject in (f":.{other.id}:theirs", ":.:theirs", ":*:theirs"):
+    for subject in (f":.{other.id}:theirs", f":.{other.id}:", ":.nobody:theirs"):
         for method, path, body in (("GET", "versions", None), ("GET", "versions/1", None), ("POST", "versions", {"schema": '"int"'}),
                                    ("DELETE", "", None)):
             answer = own.call(method, f"/subjects/{quoted(subject)}/{path}".rstrip("/"), body)

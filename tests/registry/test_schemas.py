@@ -30,6 +30,7 @@ TABLES = {
     ],
     "a_guid_is_that_of_the_schema": [
         ("POST /subjects/{s}/versions", A, 200, {"id": Bind("a")}),
+        ("POST /subjects/{s}/versions", A, 200, {"id": Bind("a"), "version": 1, "guid": Bind("guid")}),
         ("GET /subjects/{s}/versions/1", None, 200, {"guid": Bind("guid")}),
         ("GET /subjects/{s}/versions/1", None, 200, {"guid": Like(GUID)}),
         ("GET /schemas/guids/{guid}", None, 200, A),

@@ -54,7 +54,7 @@ const steps = {
     assert.strictEqual(await client.testSubjectCompatibility(subject, wrong), false);
     assert.strictEqual(await client.testCompatibility(subject, 1, wrong), false);
     await refused(client.register(subject, wrong), 409, 409);
-    assert.strictEqual(await client.updateCompatibility(subject, Compatibility.None), 'NONE');
+    assert.strictEqual(await client.updateCompatibility(subject, Compatibility.NONE), 'NONE');
     assert.strictEqual(await client.getCompatibility(subject), 'NONE');
     await client.register(subject, wrong);
     await client.updateConfig(subject, { compatibility: 'FULL' });

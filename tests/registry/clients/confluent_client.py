@@ -13,6 +13,7 @@ import fastavro
 from confluent_kafka.schema_registry import (Metadata, MetadataProperties, Schema, SchemaReference, SchemaRegistryClient,
                                              ServerConfig, header_schema_id_serializer)
 from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
+from confluent_kafka.schema_registry.common.schema_registry_client import ConfigCompatibilityLevel
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 from confluent_kafka.serialization import MessageField, SerializationContext, SerializationError
 
@@ -77,8 +78,9 @@ class Tour:
         assert client.set_compatibility(subject, "NONE") == {"compatibility": "NONE"}
         assert client.get_compatibility(subject) == "NONE"
         client.register_schema(subject, wrong)
-        assert client.set_config(subject, ServerConfig(compatibility="FULL")).compatibility == "FULL"
-        assert client.get_config(subject).compatibility_level == "FULL"
+        full = ConfigCompatibilityLevel.FULL
+        assert client.set_config(subject, ServerConfig(compatibility=full))["compatibility"] == full
+        assert client.get_config(subject).compatibility_level == full
         client.delete_config(subject)
         refused(lambda: client.get_config(subject), 404, 40408)
         refused(lambda: client.set_compatibility(subject, "SIDEWAYS"), 422, 42203)
@@ -117,11 +119,12 @@ class Tour:
         assert AvroDeserializer(client, two)(closed({"a": 3}, context), context) == {"a": 3, "b": None}
         headers = []
         with_headers = SerializationContext(topic, MessageField.VALUE, headers)
-        by_guid = AvroSerializer(client, one, conf={"schema.id.serializer": header_schema_id_serializer})
-        data = by_guid({"a": 4}, with_headers)
-        assert data == b"\x08" and headers[0][1][0] == 1 and len(headers[0][1]) == 17, (data, headers)
+        by_guid = AvroSerializer(client, two, conf={"schema.id.serializer": header_schema_id_serializer})
+        value = {"a": 4, "b": "text"}  # the client reads no fewer than six bytes
+        data = by_guid(value, with_headers)
+        assert data == b"\x08\x02\x08text" and headers[0][1][0] == 1 and len(headers[0][1]) == 17, (data, headers)
         client.clear_caches()
-        assert AvroDeserializer(client)(data, with_headers) == {"a": 4}
+        assert AvroDeserializer(client)(data, with_headers) == value
         try:
             AvroDeserializer(client)(b"\0\x7f\xff\xff\xff\x02", context)
         except (SchemaRegistryError, SerializationError) as error:
@@ -215,7 +218,9 @@ def main():
         return list(Tour.STEPS)
     context = SerializationContext(TASK["topic"], MessageField.VALUE)
     if TASK["do"] == "write":
-        write = AvroSerializer(client, TASK["schema"])
+        write = AvroSerializer(client, TASK["schema"])  # registers with its first value
+        if not TASK["values"]:
+            client.register_schema(f"{TASK['topic']}-value", Schema(TASK["schema"], "AVRO"))
         data = [write(from_json(value), context) for value in TASK["values"]]
         for one, value in zip(data, TASK["values"]):  # fastavro by itself writes the same
             out = io.BytesIO()
