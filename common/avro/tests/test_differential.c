@@ -1,6 +1,7 @@
-/* Random schemas and values against libavro: our bytes must be the same as its bytes, and come back
- * as the same value. libavro serves as the oracle only for what is valid: it is fed schemas that
- * our linter has passed and values that fit them (on hostile input it crashes).
+/* Random schemas and values against libavro: our bytes must be the same as its bytes, come back as
+ * the same value, and become the same bytes for a reader with another schema: widened numbers,
+ * fields in another order or left out. libavro serves as the oracle only for what is valid: it is
+ * fed schemas that our linter has passed and values that fit them (on hostile input it crashes).
  *
  * Left out: logical types (libavro drops them) and absent fields (it has no defaults); the codec's
  * unit tests cover those. TIDEGATE_TEST_SEED repeats a run. */
@@ -65,20 +66,46 @@ struct generator {
     unsigned named;       /* r0, e1, f2, … */
     char records[32][16]; /* whose definition has begun: may be referred to */
     unsigned record_count;
+    bool reader;     /* the same schema again, changed as its reader may */
+    unsigned nested; /* types other than plain ones so far */
 };
 
 static void put_type(struct generator *g, unsigned depth);
+
+/* Puts a record's first field last, or leaves it out; `starts` says where each field begins. */
+static void change_fields(struct generator *g, const size_t *starts, unsigned fields)
+{
+    char moved[1024];
+    size_t first = starts[1] - starts[0], rest = g->out->len - starts[1];
+    assert_true(fields >= 2 && first + rest < sizeof(moved));
+    memcpy(moved, g->out->data + starts[1], rest);
+    memcpy(moved + rest, g->out->data + starts[0], first);
+    g->out->len = starts[0];
+    tg_buf_append(g->out, moved, rest);
+    if (fields % 2 == 0)
+        return;
+    tg_buf_byte(g->out, ',');
+    tg_buf_append(g->out, moved + rest, first - 1); /* without its comma */
+}
 
 static void put_record(struct generator *g, unsigned depth)
 {
     unsigned id = g->named++, fields = random_below(5);
     unsigned known = g->record_count;
+    unsigned nested = ++g->nested;
+    size_t starts[5];
     tg_buf_printf(g->out, "{\"type\":\"record\",\"name\":\"r%u\",\"fields\":[", id);
     for (unsigned i = 0; i < fields; i++) {
-        tg_buf_printf(g->out, "%s{\"name\":\"f%u\",\"type\":", i == 0 ? "" : ",", i);
+        if (i > 0)
+            tg_buf_byte(g->out, ',');
+        starts[i] = g->out->len;
+        tg_buf_printf(g->out, "{\"name\":\"f%u\",\"type\":", i);
         put_type(g, depth + 1);
         tg_buf_byte(g->out, '}');
     }
+    /* What is defined within a field must stay before what refers to it: only plain ones move. */
+    if (g->reader && g->nested == nested && fields >= 2)
+        change_fields(g, starts, fields);
     tg_buf_append(g->out, "]}", 2);
     if (known < 32) {
         g->record_count = known + 1;
@@ -161,9 +188,14 @@ static void put_type(struct generator *g, unsigned depth)
 {
     static const char *const simple[] = {"null",  "boolean", "int",   "long",
                                          "float", "double",  "bytes", "string"};
+    /* What a reader may take each of them for. */
+    static const char *const wider[] = {"null",   "boolean", "long",  "double",
+                                        "double", "double",  "bytes", "string"};
     unsigned pick = depth >= DEPTH_MAX ? 0 : random_below(8);
+    g->nested += pick >= 3;
     if (pick < 3) {
-        tg_buf_printf(g->out, "\"%s\"", simple[random_below(8)]);
+        unsigned type = random_below(8);
+        tg_buf_printf(g->out, "\"%s\"", g->reader ? wider[type] : simple[type]);
     } else if (pick < 5) {
         put_named(g, depth + 1);
     } else if (pick == 5) {
@@ -424,8 +456,10 @@ static void fill(avro_value_t *to, const tg_avro_type_t *type, const tg_json_nod
 struct fixture {
     tg_json_parser_t *parser;
     tg_avro_codec_t *codec;
-    tg_buf_t schema_text, json, ours, back, again;
-    size_t values, bytes;
+    tg_buf_t schema_text, reader_text, json, ours, back, again;
+    tg_avro_plan_t *plan;       /* for the reader */
+    avro_value_iface_t *reader; /* libavro's way to the same */
+    size_t values, bytes, resolved;
 };
 
 static void parse_json(struct fixture *f, const tg_buf_t *text, const tg_json_node_t **nodes)
@@ -434,6 +468,30 @@ static void parse_json(struct fixture *f, const tg_buf_t *text, const tg_json_no
     size_t count;
     if (tg_json_parse(f->parser, tg_buf_view(text), nodes, &count, &error) != TG_OK)
         fail_msg("%s in %.*s", error.text, (int)text->len, text->data);
+}
+
+static void compare_resolved(struct fixture *f, avro_value_t *written)
+{
+    static char theirs[1 << 20];
+    avro_value_t value;
+    tg_avro_error_t error = {0};
+    assert_int_equal(avro_resolved_reader_new_value(f->reader, &value), 0);
+    avro_resolved_reader_set_source(&value, written);
+    avro_writer_t writer = avro_writer_memory(theirs, sizeof(theirs));
+    if (avro_value_write(writer, &value) != 0)
+        fail_msg("libavro: %s; reader %.*s", avro_strerror(), (int)f->reader_text.len,
+                 f->reader_text.data);
+    tg_str_t resolved = {theirs, (size_t)avro_writer_tell(writer)};
+    tg_buf_clear(&f->again);
+    if (tg_avro_resolve(f->codec, f->plan, tg_buf_view(&f->ours), 0, &f->again, &error) != TG_OK)
+        fail_msg("%s: %s; reader %.*s", error.path, error.message, (int)f->reader_text.len,
+                 f->reader_text.data);
+    if (!tg_str_eq(resolved, tg_buf_view(&f->again)))
+        fail_msg("libavro resolves to %zu bytes, we to %zu; schema %.*s reader %.*s value %.*s",
+                 resolved.len, f->again.len, (int)f->schema_text.len, f->schema_text.data,
+                 (int)f->reader_text.len, f->reader_text.data, (int)f->json.len, f->json.data);
+    avro_writer_free(writer);
+    avro_value_decref(&value);
 }
 
 static void compare_with_libavro(struct fixture *f, const tg_avro_type_t *type,
@@ -452,6 +510,8 @@ static void compare_with_libavro(struct fixture *f, const tg_avro_type_t *type,
         fail_msg("libavro writes %zu bytes, we %zu; schema %.*s value %.*s", len, f->ours.len,
                  (int)f->schema_text.len, f->schema_text.data, (int)f->json.len, f->json.data);
     avro_writer_free(writer);
+    if (f->reader != NULL)
+        compare_resolved(f, &value);
     avro_value_decref(&value);
 }
 
@@ -492,26 +552,72 @@ static void check_value(struct fixture *f, const tg_avro_type_t *type, avro_valu
     f->bytes += f->ours.len;
 }
 
+/* The next random schema, as its writer or as its reader has it, in our hands and in libavro's. */
+static void make_schema(tg_buf_t *text, bool reader, tg_avro_schema_t **ours, avro_schema_t *theirs)
+{
+    struct generator generator = {.out = text, .reader = reader};
+    tg_error_t error;
+    tg_buf_clear(text);
+    put_record(&generator, 0);
+    if (tg_avro_schema_parse(tg_buf_view(text), ours, &error) != TG_OK)
+        fail_msg("%s: %.*s", error.text, (int)text->len, text->data);
+    if (avro_schema_from_json_length(text->data, text->len, theirs) != 0)
+        fail_msg("libavro: %s: %.*s", avro_strerror(), (int)text->len, text->data);
+}
+
+/* Its resolved reader crashes where a map's values hold an array. */
+static bool libavro_can_resolve(const tg_avro_type_t *type, unsigned depth)
+{
+    if (type->kind == TG_AVRO_MAP)
+        return type->items->kind < TG_AVRO_RECORD;
+    if (type->kind == TG_AVRO_ARRAY)
+        return libavro_can_resolve(type->items, depth);
+    if (type->kind == TG_AVRO_UNION) {
+        for (uint32_t i = 0; i < type->count; i++) {
+            if (!libavro_can_resolve(type->branches[i], depth))
+                return false;
+        }
+    }
+    for (uint32_t i = 0; type->kind == TG_AVRO_RECORD && depth < 8 && i < type->count; i++) {
+        if (!libavro_can_resolve(type->fields[i].type, depth + 1))
+            return false;
+    }
+    return true;
+}
+
 static void check_schema(struct fixture *f)
 {
-    struct generator generator = {.out = &f->schema_text};
-    tg_avro_schema_t *schema;
+    tg_avro_schema_t *writer, *reader;
+    avro_schema_t their_writer, their_reader;
     tg_error_t error;
-    avro_schema_t theirs;
-    tg_buf_clear(&f->schema_text);
-    put_record(&generator, 0);
-    if (tg_avro_schema_parse(tg_buf_view(&f->schema_text), &schema, &error) != TG_OK)
-        fail_msg("%s: %.*s", error.text, (int)f->schema_text.len, f->schema_text.data);
-    if (avro_schema_from_json_length(f->schema_text.data, f->schema_text.len, &theirs) != 0)
-        fail_msg("libavro: %s: %.*s", avro_strerror(), (int)f->schema_text.len,
-                 f->schema_text.data);
-    avro_value_iface_t *iface = avro_generic_class_from_schema(theirs);
+    uint64_t before = random_state;
+    make_schema(&f->schema_text, false, &writer, &their_writer);
+    uint64_t after = random_state;
+    random_state = before;
+    make_schema(&f->reader_text, true, &reader, &their_reader);
+    assert_true(random_state == after);
+    if (tg_avro_plan_create(tg_avro_schema_root(writer), tg_avro_schema_root(reader), &f->plan,
+                            &error) != TG_OK)
+        fail_msg("%s: %.*s", error.text, (int)f->reader_text.len, f->reader_text.data);
+    avro_value_iface_t *iface = avro_generic_class_from_schema(their_writer);
     assert_non_null(iface);
+    f->reader = NULL;
+    if (libavro_can_resolve(tg_avro_schema_root(writer), 0)) {
+        f->reader = avro_resolved_reader_new(their_writer, their_reader);
+        if (f->reader == NULL)
+            fail_msg("libavro: %s", avro_strerror());
+        f->resolved++;
+    }
     for (int i = 0; i < VALUES_PER_SCHEMA; i++)
-        check_value(f, tg_avro_schema_root(schema), iface);
+        check_value(f, tg_avro_schema_root(writer), iface);
+    if (f->reader != NULL)
+        avro_value_iface_decref(f->reader);
     avro_value_iface_decref(iface);
-    avro_schema_decref(theirs);
-    tg_avro_schema_destroy(schema);
+    avro_schema_decref(their_writer);
+    avro_schema_decref(their_reader);
+    tg_avro_plan_destroy(f->plan);
+    tg_avro_schema_destroy(writer);
+    tg_avro_schema_destroy(reader);
 }
 
 static void our_bytes_are_libavros_bytes_for_random_schemas_and_values(void **state)
@@ -523,13 +629,16 @@ static void our_bytes_are_libavros_bytes_for_random_schemas_and_values(void **st
     print_message("TIDEGATE_TEST_SEED=%llu\n", (unsigned long long)seed);
     struct fixture f = {.parser = tg_json_parser_create(1 << 20, 64),
                         .codec = tg_avro_codec_create()};
-    f.schema_text = f.json = f.ours = f.back = f.again = tg_buf_make(1 << 20);
+    f.schema_text = f.reader_text = f.json = f.ours = f.back = f.again = tg_buf_make(1 << 20);
     for (int i = 0; i < SCHEMAS; i++)
         check_schema(&f);
-    print_message("%zu values of %d schemas, %zu bytes\n", f.values, SCHEMAS, f.bytes);
+    print_message("%zu values of %d schemas, %zu bytes; %zu schemas with a reader of another\n",
+                  f.values, SCHEMAS, f.bytes, f.resolved);
+    assert_true(f.resolved > SCHEMAS / 2);
     tg_json_parser_destroy(f.parser);
     tg_avro_codec_destroy(f.codec);
     tg_buf_dispose(&f.schema_text);
+    tg_buf_dispose(&f.reader_text);
     tg_buf_dispose(&f.json);
     tg_buf_dispose(&f.ours);
     tg_buf_dispose(&f.back);
