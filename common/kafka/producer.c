@@ -25,6 +25,8 @@
 #define RETIRED_MAX    4
 #define BACKOFF_MIN_MS 100
 #define BACKOFF_MAX_MS 5000
+#define CROWD          16 /* records in flight */
+#define DRAIN_MS       1
 #define SLOT_NONE      UINT32_MAX
 
 struct slot {
@@ -45,6 +47,7 @@ struct tg_producer {
     tg_producer_config_t config; /* its texts are owned copies */
     int wake_fd;
     tg_watch_t *watch;
+    tg_timer_t drain;
 
     tg_warden_t *warden; /* the live handle; NULL while backing off */
     rd_kafka_queue_t *queue;
@@ -345,6 +348,14 @@ static void poll_handle(tg_producer_t *producer)
         on_fatal(producer);
 }
 
+static void on_drain(void *arg)
+{
+    poll_handle(arg);
+}
+
+/* Brokers acknowledge partition by partition. With many records under way the first report is given
+ * a moment, in which those of other partitions come along: fewer wake-ups, and fuller ones, here
+ * and for those whom we answer. */
 static void on_wake(void *arg, unsigned ready)
 {
     (void)ready;
@@ -352,7 +363,10 @@ static void on_wake(void *arg, unsigned ready)
     uint64_t count;
     if (read(producer->wake_fd, &count, sizeof(count)) < 0)
         assert(errno == EAGAIN || errno == EINTR);
-    poll_handle(producer);
+    if (producer->stats.inflight_records < CROWD)
+        poll_handle(producer);
+    else if (producer->drain.loop == NULL)
+        tg_timer_start(producer->loop, &producer->drain, DRAIN_MS, on_drain, producer);
 }
 
 /* --- open and close --- */
@@ -414,6 +428,7 @@ void tg_producer_close(tg_producer_t *producer, uint64_t flush_ms)
         return;
     assert(!producer->polling);
     tg_timer_stop(&producer->recreate);
+    tg_timer_stop(&producer->drain);
     tg_warden_t *last = NULL;
     if (producer->warden != NULL) {
         if (producer->stats.inflight_records > 0)
