@@ -6,13 +6,13 @@
  * Branches of a reader's union are probed: their failures are not listed, only that no branch fits.
  * A pair that failed in a probe and is met again outside is compared once more, to list why.
  *
- * The place is a chain of steps on the stack; it is written out only for what is listed. */
+ * The place is a chain of steps on the stack; it is written out only for what is listed
+ * (compat_words.c). */
 #include "common/avro/compat.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 
+#include "common/avro/compat_words.h"
 #include "common/avro/internal.h"
 
 #define PAIRS_MIN 64 /* slots of the memo at first; a power of two */
@@ -25,7 +25,7 @@ struct pair {
 };
 
 struct checker {
-    tg_avro_compat_t *out;
+    struct tg_avro_failures list;
     struct pair *pairs;
     size_t slots, pair_count;
     unsigned steps, depth;
@@ -33,37 +33,8 @@ struct checker {
     bool ambiguous;     /* a field matched several: nothing can be read, whatever the unions say */
 };
 
-/* A step of a JSON pointer: a name or an index. */
-struct step {
-    const struct step *up; /* NULL at the root, which is no step */
-    const char *name;      /* NULL: the index */
-    uint32_t index;
-};
-
-/* Where two types meet, and whether failures are listed. */
-struct place {
-    const struct step *step;
-    bool listed;
-};
-
 static bool check(struct checker *c, const tg_avro_type_t *reader, const tg_avro_type_t *writer,
-                  struct place at);
-
-static const char *const java_kinds[TG_AVRO_KINDS] = {
-    "NULL",   "BOOLEAN", "INT",  "LONG",  "FLOAT", "DOUBLE", "BYTES",
-    "STRING", "RECORD",  "ENUM", "FIXED", "ARRAY", "MAP",    "UNION",
-};
-
-const char *tg_avro_incompat_name(tg_avro_incompat_t type)
-{
-    static const char *const names[TG_AVRO_INCOMPATS] = {
-        "NAME_MISMATCH",        "FIXED_SIZE_MISMATCH",
-        "MISSING_ENUM_SYMBOLS", "READER_FIELD_MISSING_DEFAULT_VALUE",
-        "TYPE_MISMATCH",        "MISSING_UNION_BRANCH",
-    };
-    assert(type < TG_AVRO_INCOMPATS);
-    return names[type];
-}
+                  struct tg_avro_place at);
 
 /* --- the memo --- */
 
@@ -118,153 +89,6 @@ static struct pair *recall(struct checker *c, const tg_avro_type_t *reader,
     return pair;
 }
 
-/* --- the list --- */
-
-static void write_path(const struct step *step, tg_buf_t *out)
-{
-    const struct step *steps[3 * TG_AVRO_COMPAT_DEPTH_MAX + 3];
-    size_t count = 0;
-    for (; step != NULL; step = step->up) {
-        assert(count < TG_ARRAY_LEN(steps));
-        steps[count++] = step;
-    }
-    if (count == 0)
-        tg_buf_byte(out, '/');
-    for (; count > 0; count--) {
-        step = steps[count - 1];
-        if (step->name != NULL)
-            tg_buf_printf(out, "/%s", step->name);
-        else
-            tg_buf_printf(out, "/%u", (unsigned)step->index);
-    }
-}
-
-/* Room for one more in the list, NULL when it is full or without memory. */
-static tg_avro_incompatibility_t *next_found(struct checker *c)
-{
-    tg_avro_compat_t *out = c->out;
-    out->total++;
-    if (out->count == TG_AVRO_COMPAT_FOUND_MAX)
-        return NULL;
-    if ((out->count & (out->count - 1)) == 0) { /* full at each power of two */
-        size_t room = out->count == 0 ? 1 : 2 * out->count;
-        void *found = realloc(out->found, room * sizeof(*out->found));
-        if (found == NULL) {
-            c->status = TG_NOMEM;
-            return NULL;
-        }
-        out->found = found;
-    }
-    return &out->found[out->count++];
-}
-
-static tg_avro_incompatibility_t *list(struct checker *c, struct place at, tg_avro_incompat_t type,
-                                       const char *member)
-{
-    tg_avro_incompatibility_t *found = at.listed ? next_found(c) : NULL;
-    if (found == NULL)
-        return NULL;
-    struct step last = {at.step, member, 0};
-    tg_buf_t path = tg_buf_make(16 << 10);
-    write_path(member != NULL ? &last : at.step, &path);
-    *found = (tg_avro_incompatibility_t){.type = type};
-    snprintf(found->path, sizeof(found->path), "%.*s", (int)path.len,
-             path.data != NULL ? path.data : "");
-    tg_buf_dispose(&path);
-    return found;
-}
-
-static void say_detail(tg_avro_incompatibility_t *found, const char *format, ...) TG_PRINTF(2, 3);
-static void say(tg_avro_incompatibility_t *found, const char *format, ...) TG_PRINTF(2, 3);
-
-static void say_detail(tg_avro_incompatibility_t *found, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    vsnprintf(found->detail, sizeof(found->detail), format, args);
-    va_end(args);
-}
-
-static void say(tg_avro_incompatibility_t *found, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    vsnprintf(found->message, sizeof(found->message), format, args);
-    va_end(args);
-}
-
-/* "record a.b.Order", "int": for messages. */
-static void describe(const tg_avro_type_t *type, char *out, size_t size)
-{
-    snprintf(out, size, "%s%s%.96s", tg_avro_kind_name(type->kind), type->name.len > 0 ? " " : "",
-             type->name.len > 0 ? type->name.ptr : "");
-}
-
-/* --- failures --- */
-
-static bool fail_type(struct checker *c, const tg_avro_type_t *reader, const tg_avro_type_t *writer,
-                      struct place at)
-{
-    tg_avro_incompatibility_t *found = list(c, at, TG_AVRO_TYPE_MISMATCH, NULL);
-    if (found == NULL)
-        return false;
-    char ours[128], theirs[128];
-    describe(reader, ours, sizeof(ours));
-    describe(writer, theirs, sizeof(theirs));
-    say_detail(found, "reader type: %s not compatible with writer type: %s",
-               java_kinds[reader->kind], java_kinds[writer->kind]);
-    say(found,
-        "at %s the reader has %s, which cannot be read from the writer's %s; keep the type, use "
-        "one that it can become (int → long → float → double, string ↔ bytes), or a union that "
-        "has both",
-        found->path, ours, theirs);
-    return false;
-}
-
-static bool fail_branch(struct checker *c, const tg_avro_type_t *writer, struct place at)
-{
-    tg_avro_incompatibility_t *found = list(c, at, TG_AVRO_MISSING_UNION_BRANCH, NULL);
-    if (found == NULL)
-        return false;
-    char theirs[128];
-    describe(writer, theirs, sizeof(theirs));
-    say_detail(found, "reader union lacking writer type: %s", java_kinds[writer->kind]);
-    say(found,
-        "at %s no branch of the reader's union can read the writer's %s; add a branch that can",
-        found->path, theirs);
-    return false;
-}
-
-static bool fail_ambiguous(struct checker *c, const tg_avro_field_t *field, struct place at)
-{
-    bool known = c->ambiguous;
-    c->ambiguous = true;
-    at.listed = at.listed || !known; /* it decides the whole verdict, so it is never silent */
-    tg_avro_incompatibility_t *found = list(c, at, TG_AVRO_NAME_MISMATCH, NULL);
-    if (found == NULL)
-        return false;
-    say_detail(found, "%.128s", field->name.ptr);
-    say(found,
-        "at %s the reader's field %.128s matches several fields of the writer by its name and "
-        "aliases; leave it only one of them",
-        found->path, field->name.ptr);
-    return false;
-}
-
-static bool fail_missing(struct checker *c, const tg_avro_field_t *field, struct place at)
-{
-    tg_avro_incompatibility_t *found =
-        list(c, at, TG_AVRO_READER_FIELD_MISSING_DEFAULT_VALUE, NULL);
-    if (found == NULL)
-        return false;
-    say_detail(found, "%.128s", field->name.ptr);
-    say(found,
-        "the field %.128s at %s is missing in the writer's schema and has no default in the "
-        "reader's; give it a default, or an alias that names the field it replaces",
-        field->name.ptr, found->path);
-    return false;
-}
-
 /* --- named types --- */
 
 bool tg_avro_names_match(const tg_avro_type_t *reader, const tg_avro_type_t *writer)
@@ -284,75 +108,36 @@ bool tg_avro_names_match(const tg_avro_type_t *reader, const tg_avro_type_t *wri
 }
 
 static bool check_names(struct checker *c, const tg_avro_type_t *reader,
-                        const tg_avro_type_t *writer, struct place at)
+                        const tg_avro_type_t *writer, struct tg_avro_place at)
 {
-    if (tg_avro_names_match(reader, writer))
-        return true;
-    tg_avro_incompatibility_t *found = list(c, at, TG_AVRO_NAME_MISMATCH, "name");
-    if (found == NULL)
-        return false;
-    say_detail(found, "expected: %.200s", writer->name.ptr);
-    say(found,
-        "at %s the reader's %s %.128s is not the writer's %.128s; give it the same name, or the "
-        "reader's the alias \"%.128s\"",
-        found->path, tg_avro_kind_name(reader->kind), reader->name.ptr, writer->name.ptr,
-        writer->name.ptr);
-    return false;
+    return tg_avro_names_match(reader, writer) || tg_avro_fail_name(&c->list, at, reader, writer);
 }
 
 static bool check_fixed(struct checker *c, const tg_avro_type_t *reader,
-                        const tg_avro_type_t *writer, struct place at)
+                        const tg_avro_type_t *writer, struct tg_avro_place at)
 {
     bool named = check_names(c, reader, writer, at);
-    if (reader->size == writer->size)
-        return named;
-    tg_avro_incompatibility_t *found = list(c, at, TG_AVRO_FIXED_SIZE_MISMATCH, "size");
-    if (found == NULL)
-        return false;
-    say_detail(found, "expected: %u, found: %u", (unsigned)writer->size, (unsigned)reader->size);
-    say(found,
-        "at %s the reader's fixed %.128s has %u bytes and the writer's %u; a size cannot change: "
-        "define a new type under another name",
-        found->path, reader->name.ptr, (unsigned)reader->size, (unsigned)writer->size);
-    return false;
+    if (reader->size != writer->size)
+        return tg_avro_fail_size(&c->list, at, reader, writer);
+    return named;
 }
 
-/* "[A, C]": the writer's symbols, sorted, that the reader has not. */
-static bool missing_symbols(const tg_avro_type_t *reader, const tg_avro_type_t *writer,
-                            tg_buf_t *out)
+static bool has_symbols(const tg_avro_type_t *reader, const tg_avro_type_t *writer)
 {
-    bool any = false;
     for (uint32_t i = 0; i < writer->count; i++) {
-        tg_str_t symbol = writer->symbols[writer->by_name[i]];
-        if (tg_avro_type_find(reader, symbol) >= 0)
-            continue;
-        tg_buf_str(out, any ? TG_STR(", ") : TG_STR("["));
-        tg_buf_str(out, symbol);
-        any = true;
+        if (tg_avro_type_find(reader, writer->symbols[i]) < 0)
+            return false;
     }
-    if (any)
-        tg_buf_byte(out, ']');
-    return any;
+    return true;
 }
 
 static bool check_enum(struct checker *c, const tg_avro_type_t *reader,
-                       const tg_avro_type_t *writer, struct place at)
+                       const tg_avro_type_t *writer, struct tg_avro_place at)
 {
     bool named = check_names(c, reader, writer, at);
-    tg_buf_t symbols = tg_buf_make(TG_AVRO_SCHEMA_BYTES_MAX * 2);
-    bool missing = reader->default_symbol < 0 && missing_symbols(reader, writer, &symbols);
-    tg_avro_incompatibility_t *found =
-        missing ? list(c, at, TG_AVRO_MISSING_ENUM_SYMBOLS, "symbols") : NULL;
-    if (found != NULL) {
-        tg_str_t words = tg_buf_view(&symbols);
-        say_detail(found, TG_STR_FMT, TG_STR_ARG(words));
-        say(found,
-            "at %s the reader's enum %.128s lacks the writer's symbols %.256s; add them, or give "
-            "the enum a default",
-            found->path, reader->name.ptr, found->detail);
-    }
-    tg_buf_dispose(&symbols);
-    return named && !missing;
+    if (reader->default_symbol < 0 && !has_symbols(reader, writer))
+        return tg_avro_fail_symbols(&c->list, at, reader, writer);
+    return named;
 }
 
 /* How many of the writer's fields the reader's field stands for; the last of them in *out. */
@@ -372,32 +157,36 @@ static unsigned find_writer_field(const tg_avro_type_t *writer, const tg_avro_fi
 }
 
 static bool check_field(struct checker *c, const tg_avro_field_t *field,
-                        const tg_avro_type_t *writer, struct place at)
+                        const tg_avro_type_t *writer, struct tg_avro_place at)
 {
     const tg_avro_field_t *source = NULL;
-    struct step type_step = {at.step, "type", 0};
-    struct place type_place = {&type_step, at.listed};
+    struct tg_avro_step type_step = {at.step, "type", 0};
+    struct tg_avro_place type_place = {&type_step, at.listed};
     unsigned matches = find_writer_field(writer, field, &source);
-    if (matches > 1)
-        return fail_ambiguous(c, field, at);
+    if (matches > 1) {
+        at.listed = at.listed || !c->ambiguous; /* it decides the verdict, so it is never silent */
+        c->ambiguous = true;
+        return tg_avro_fail_ambiguous(&c->list, at, field);
+    }
     if (matches == 1)
         return check(c, field->type, source->type, type_place);
     if (field->has_default)
         return true;
     /* An enum's own default does not stand in for the field's: Java compares it with the record. */
     if (field->type->kind == TG_AVRO_ENUM && field->type->default_symbol >= 0)
-        return fail_type(c, field->type, writer, type_place);
-    return fail_missing(c, field, at);
+        return tg_avro_fail_type(&c->list, type_place, field->type, writer);
+    return tg_avro_fail_missing(&c->list, at, field);
 }
 
 static bool check_record(struct checker *c, const tg_avro_type_t *reader,
-                         const tg_avro_type_t *writer, struct place at)
+                         const tg_avro_type_t *writer, struct tg_avro_place at)
 {
     bool ok = check_names(c, reader, writer, at);
-    struct step fields = {at.step, "fields", 0};
+    struct tg_avro_step fields = {at.step, "fields", 0};
     for (uint32_t i = 0; i < reader->count && c->status == TG_OK; i++) {
-        struct step step = {&fields, NULL, i};
-        ok = check_field(c, &reader->fields[i], writer, (struct place){&step, at.listed}) && ok;
+        struct tg_avro_step step = {&fields, NULL, i};
+        ok = check_field(c, &reader->fields[i], writer, (struct tg_avro_place){&step, at.listed}) &&
+             ok;
     }
     return ok;
 }
@@ -405,38 +194,38 @@ static bool check_record(struct checker *c, const tg_avro_type_t *reader,
 /* --- the rest --- */
 
 static bool check_items(struct checker *c, const tg_avro_type_t *reader,
-                        const tg_avro_type_t *writer, struct place at)
+                        const tg_avro_type_t *writer, struct tg_avro_place at)
 {
-    struct step step = {at.step, reader->kind == TG_AVRO_ARRAY ? "items" : "values", 0};
-    return check(c, reader->items, writer->items, (struct place){&step, at.listed});
+    struct tg_avro_step step = {at.step, reader->kind == TG_AVRO_ARRAY ? "items" : "values", 0};
+    return check(c, reader->items, writer->items, (struct tg_avro_place){&step, at.listed});
 }
 
 /* All branches of the writer's union must be readable. */
 static bool check_branches(struct checker *c, const tg_avro_type_t *reader,
-                           const tg_avro_type_t *writer, struct place at)
+                           const tg_avro_type_t *writer, struct tg_avro_place at)
 {
     bool ok = true;
     for (uint32_t i = 0; i < writer->count && c->status == TG_OK; i++) {
         const tg_avro_type_t *branch = writer->branches[i];
-        struct step step = {at.step, NULL, i};
-        struct place inside = {&step, at.listed};
+        struct tg_avro_step step = {at.step, NULL, i};
+        struct tg_avro_place inside = {&step, at.listed};
         if (reader->kind != TG_AVRO_UNION)
             ok = check(c, reader, branch, inside) && ok;
-        else if (!check(c, reader, branch, (struct place){&step, false}))
-            ok = fail_branch(c, branch, inside);
+        else if (!check(c, reader, branch, (struct tg_avro_place){&step, false}))
+            ok = tg_avro_fail_branch(&c->list, inside, branch);
     }
     return ok;
 }
 
 /* Some branch of the reader's union must read the writer's type. */
 static bool check_choice(struct checker *c, const tg_avro_type_t *reader,
-                         const tg_avro_type_t *writer, struct place at)
+                         const tg_avro_type_t *writer, struct tg_avro_place at)
 {
     for (uint32_t i = 0; i < reader->count && c->status == TG_OK; i++) {
-        if (check(c, reader->branches[i], writer, (struct place){at.step, false}))
+        if (check(c, reader->branches[i], writer, (struct tg_avro_place){at.step, false}))
             return true;
     }
-    return fail_branch(c, writer, at);
+    return tg_avro_fail_branch(&c->list, at, writer);
 }
 
 static bool is_promotion(tg_avro_kind_t reader, tg_avro_kind_t writer)
@@ -448,7 +237,7 @@ static bool is_promotion(tg_avro_kind_t reader, tg_avro_kind_t writer)
 }
 
 static bool compare_same(struct checker *c, const tg_avro_type_t *reader,
-                         const tg_avro_type_t *writer, struct place at)
+                         const tg_avro_type_t *writer, struct tg_avro_place at)
 {
     switch (reader->kind) {
     case TG_AVRO_RECORD:
@@ -468,7 +257,7 @@ static bool compare_same(struct checker *c, const tg_avro_type_t *reader,
 }
 
 static bool compare(struct checker *c, const tg_avro_type_t *reader, const tg_avro_type_t *writer,
-                    struct place at)
+                    struct tg_avro_place at)
 {
     if (reader->kind == writer->kind)
         return compare_same(c, reader, writer, at);
@@ -476,12 +265,13 @@ static bool compare(struct checker *c, const tg_avro_type_t *reader, const tg_av
         return check_branches(c, reader, writer, at);
     if (reader->kind == TG_AVRO_UNION)
         return check_choice(c, reader, writer, at);
-    return is_promotion(reader->kind, writer->kind) || fail_type(c, reader, writer, at);
+    return is_promotion(reader->kind, writer->kind) ||
+           tg_avro_fail_type(&c->list, at, reader, writer);
 }
 
 /* Compares a pair of types that have parts, unless it is known. */
 static bool check_pair(struct checker *c, const tg_avro_type_t *reader,
-                       const tg_avro_type_t *writer, struct place at)
+                       const tg_avro_type_t *writer, struct tg_avro_place at)
 {
     bool fresh;
     struct pair *pair = recall(c, reader, writer, &fresh);
@@ -502,7 +292,7 @@ static bool check_pair(struct checker *c, const tg_avro_type_t *reader,
 }
 
 static bool check(struct checker *c, const tg_avro_type_t *reader, const tg_avro_type_t *writer,
-                  struct place at)
+                  struct tg_avro_place at)
 {
     if (c->status != TG_OK)
         return false;
@@ -525,9 +315,11 @@ tg_status_t tg_avro_compat_check(const tg_avro_type_t *reader, const tg_avro_typ
     assert(writer != NULL);
     assert(out != NULL);
     tg_avro_compat_t compat = {0};
-    struct checker c = {.out = &compat, .status = TG_OK};
-    bool ok = check(&c, reader, writer, (struct place){NULL, true});
+    struct checker c = {.list = {.out = &compat}, .status = TG_OK};
+    bool ok = check(&c, reader, writer, (struct tg_avro_place){NULL, true});
     free(c.pairs);
+    if (c.list.no_memory)
+        c.status = TG_NOMEM;
     if (c.status != TG_OK) {
         tg_avro_compat_dispose(&compat);
         return c.status;
