@@ -487,8 +487,10 @@ static tg_status_t client_new(const tg_registry_client_config_t *config,
                               tg_registry_client_t **out_client, tg_error_t *error)
 {
     tg_registry_client_t *client = calloc(1, sizeof(*client));
-    if (client == NULL)
-        return tg_error_set(error, TG_NOMEM, "registry client: out of memory");
+    if (client == NULL) {
+        (void)tg_error_set(error, TG_NOMEM, "registry client: out of memory");
+        return TG_NOMEM;
+    }
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);

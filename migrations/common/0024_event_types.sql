@@ -35,9 +35,6 @@ DECLARE
     node json;
 BEGIN
     node := schema::json;
-    WHILE json_typeof(node) = 'object' AND json_typeof(node -> 'type') = 'object' LOOP
-        node := node -> 'type';
-    END LOOP;
     RETURN json_typeof(node) = 'object' AND node ->> 'type' = 'record'
         AND json_typeof(node -> 'fields') = 'array'
         AND EXISTS (SELECT FROM json_array_elements(node -> 'fields') AS field
@@ -50,7 +47,7 @@ END
 $$;
 
 CREATE FUNCTION control.event_type_of(subject text) RETURNS text
-    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+    LANGUAGE sql IMMUTABLE
 AS $$
     SELECT substring(subject COLLATE "C" FROM '^([a-z][a-z0-9_]{0,62})-value$')
 $$;
@@ -109,15 +106,19 @@ CREATE TRIGGER event_types_deleted AFTER DELETE ON control.subject_versions
     EXECUTE FUNCTION control.note_event_types();
 
 -- Whether the tenant may have the subject as an event type: it is one already, or there are fewer than
--- `most`. The default context has no limit.
+-- `most`. The default context has no limit. (PL/pgSQL keeps the plan, SQL would make it at each call.)
 CREATE FUNCTION control.event_type_room(of_context text, of_subject text, most bigint) RETURNS boolean
-    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+    LANGUAGE plpgsql STABLE
 AS $$
-    SELECT of_context = ''
-        OR EXISTS (SELECT FROM control.event_types e WHERE e.context = of_context
+BEGIN
+    IF of_context = '' THEN
+        RETURN true;
+    END IF;
+    RETURN EXISTS (SELECT FROM control.event_types e WHERE e.context = of_context
                    AND e.type = control.event_type_of(of_subject) AND e.version IS NOT NULL)
         OR (SELECT count(*) FROM control.event_types e
-            WHERE e.context = of_context AND e.version IS NOT NULL) < most
+            WHERE e.context = of_context AND e.version IS NOT NULL) < most;
+END
 $$;
 
 SELECT control.note_event_type(v.context, v.subject)
