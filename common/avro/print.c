@@ -1,9 +1,10 @@
 /* The tree is written in the order of Java's Schema.toString(): per kind its own members, then
  * custom attributes, then aliases. A named type is written out where it is first met and by name
- * after that; one that belongs to a reference always by name.
+ * after that; one that belongs to a reference by name, unless references are resolved: then names
+ * tell what is written, as ids are each schema's own.
  *
- * Types nest at most TG_AVRO_SCHEMA_DEPTH_MAX deep and attributes TG_AVRO_TEXT_DEPTH_MAX, which
- * bounds the recursion. */
+ * Types nest at most TG_AVRO_SCHEMA_DEPTH_MAX deep, references TG_AVRO_REF_DEPTH_MAX and attributes
+ * TG_AVRO_TEXT_DEPTH_MAX, which bounds the recursion. */
 #include "common/avro/print.h"
 
 #include <float.h>
@@ -12,11 +13,13 @@
 
 #include "common/avro/internal.h"
 #include "common/avro/json_text.h"
+#include "common/base/table.h"
 
 struct printer {
     tg_buf_t *out;
     const tg_avro_schema_t *schema;
-    bool *written; /* by the id of a named type */
+    bool *written;       /* by the id of a named type */
+    tg_table_t *foreign; /* names of references' types that are written; NULL: none ever is */
     bool normalized;
     bool no_memory; /* for what is allocated on the way */
 };
@@ -315,20 +318,28 @@ static void print_symbols(struct printer *w, const tg_avro_type_t *type)
     }
 }
 
-static bool is_written(const struct printer *w, const tg_avro_type_t *type)
+/* Whether the type is written by name; if not, it counts as written out from now on. */
+static bool meet(struct printer *w, const tg_avro_type_t *type)
 {
-    bool own = type->id < w->schema->named_count && w->schema->named[type->id] == type;
-    return !own || w->written[type->id];
+    if (type->id < w->schema->named_count && w->schema->named[type->id] == type) {
+        bool written = w->written[type->id];
+        w->written[type->id] = true;
+        return written;
+    }
+    if (w->foreign == NULL || tg_table_get(w->foreign, type->name) != NULL)
+        return true;
+    if (tg_table_put(w->foreign, type->name, (void *)type) != TG_OK)
+        w->no_memory = true;
+    return false;
 }
 
 static void print_named(struct printer *w, const tg_avro_type_t *type, tg_str_t space)
 {
     assert(type->name.len > 0);
-    if (is_written(w, type)) {
+    if (meet(w, type)) {
         put_string(w, short_in(type->name, space));
         return;
     }
-    w->written[type->id] = true;
     bool error = tg_str_eq(tg_avro_attribute(type->json, "type"), TG_STR("error"));
     put(w, "{\"type\":\"");
     put(w, error && !w->normalized ? "error" : tg_avro_kind_name(type->kind));
@@ -399,25 +410,36 @@ static void print_type(struct printer *w, const tg_avro_type_t *type, tg_str_t s
     }
 }
 
-static tg_status_t print(const tg_avro_schema_t *schema, bool normalized, tg_buf_t *out)
+static tg_status_t print(struct printer *w, const tg_avro_schema_t *schema, tg_buf_t *out)
 {
     assert(schema != NULL);
     assert(out != NULL);
-    struct printer w = {.out = out, .schema = schema, .normalized = normalized};
-    w.written = calloc(schema->named_count + 1, sizeof(bool));
-    if (w.written == NULL)
+    w->schema = schema;
+    w->out = out;
+    w->written = calloc(schema->named_count + 1, sizeof(bool));
+    if (w->written == NULL)
         return TG_NOMEM;
-    print_type(&w, schema->root, (tg_str_t){NULL, 0});
-    free(w.written);
-    return w.no_memory || out->failed ? TG_NOMEM : TG_OK;
+    print_type(w, schema->root, (tg_str_t){NULL, 0});
+    free(w->written);
+    return w->no_memory || out->failed ? TG_NOMEM : TG_OK;
 }
 
 tg_status_t tg_avro_print(const tg_avro_schema_t *schema, tg_buf_t *out)
 {
-    return print(schema, false, out);
+    return print(&(struct printer){0}, schema, out);
 }
 
 tg_status_t tg_avro_print_normalized(const tg_avro_schema_t *schema, tg_buf_t *out)
 {
-    return print(schema, true, out);
+    return print(&(struct printer){.normalized = true}, schema, out);
+}
+
+tg_status_t tg_avro_print_resolved(const tg_avro_schema_t *schema, tg_buf_t *out)
+{
+    struct printer w = {.foreign = tg_table_create(TG_AVRO_KNOWN_MAX, NULL)};
+    if (w.foreign == NULL)
+        return TG_NOMEM;
+    tg_status_t status = print(&w, schema, out);
+    tg_table_destroy(w.foreign);
+    return status;
 }

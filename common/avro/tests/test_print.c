@@ -139,7 +139,7 @@ static void normalizing_sorts_what_has_no_order(void **state)
     assert_rows(rows, TG_ARRAY_LEN(rows), tg_avro_print_normalized);
 }
 
-static void types_of_references_are_printed_by_name(void **state)
+static void types_of_references_are_printed_by_name_unless_resolved(void **state)
 {
     (void)state;
     tg_avro_schema_t *ref = parse("{\"type\":\"record\",\"name\":\"n.Q\",\"fields\":[{\"name\":"
@@ -150,6 +150,12 @@ static void types_of_references_are_printed_by_name(void **state)
                                "[{\"name\":\"q\",\"type\":\"Q\"},{\"name\":\"e\",\"type\":\"E\"}]}";
     assert_print(text, ref, tg_avro_print, text);
     assert_print("\"n.Q\"", ref, tg_avro_print, "\"n.Q\"");
+    assert_print(
+        text, ref, tg_avro_print_resolved,
+        "{\"type\":\"record\",\"name\":\"R\",\"namespace\":\"n\",\"fields\":[{\"name\":\"q\","
+        "\"type\":{\"type\":\"record\",\"name\":\"Q\",\"fields\":[{\"name\":\"e\",\"type\":{"
+        "\"type\":\"enum\",\"name\":\"E\",\"symbols\":[\"A\"]}}]}},{\"name\":\"e\",\"type\":"
+        "\"E\"}]}");
     tg_avro_schema_destroy(ref);
 }
 
@@ -206,7 +212,7 @@ int main(void)
         cmocka_unit_test(names_are_as_short_as_their_surroundings_allow),
         cmocka_unit_test(attributes_and_defaults_are_kept),
         cmocka_unit_test(normalizing_sorts_what_has_no_order),
-        cmocka_unit_test(types_of_references_are_printed_by_name),
+        cmocka_unit_test(types_of_references_are_printed_by_name_unless_resolved),
         cmocka_unit_test(reals_are_spelt_as_java_spells_them),
         cmocka_unit_test(a_full_buffer_is_reported),
     };
