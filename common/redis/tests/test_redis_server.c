@@ -7,52 +7,15 @@
 
 #include <cmocka.h>
 
-#include <arpa/inet.h>
-#include <fcntl.h>
 #include <hiredis/hiredis.h>
-#include <signal.h>
 #include <stdio.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "common/base/time.h"
 #include "common/redis/client.h"
+#include "common/redis/tests/server.h"
 
 static tg_loop_t *loop;
-static char port[8];
-static pid_t server;
-
-static void find_port(void)
-{
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof(at);
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &len), 0);
-    snprintf(port, sizeof(port), "%d", ntohs(at.sin_port));
-    close(fd);
-}
-
-static void server_start(void)
-{
-    server = fork();
-    if (server == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        int null = open("/dev/null", O_WRONLY);
-        dup2(null, STDOUT_FILENO);
-        execlp("redis-server", "redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "",
-               "--appendonly", "no", "--dir", "/tmp", (char *)NULL);
-        _exit(127);
-    }
-}
-
-static void server_kill(void)
-{
-    kill(server, SIGKILL);
-    waitpid(server, NULL, 0);
-}
+static test_redis_t server;
 
 struct answer {
     int times;
@@ -95,9 +58,7 @@ static void increments(tg_redis_t *redis, int count, struct answer *answer)
 static void pipelined_commands_run_in_order_and_survive_a_restart(void **state)
 {
     (void)state;
-    char address[32];
-    snprintf(address, sizeof(address), "127.0.0.1:%s", port);
-    tg_redis_config_t config = {.address = address,
+    tg_redis_config_t config = {.address = server.address,
                                 .max_inflight = 20000,
                                 .connect_timeout_ms = 1000,
                                 .breaker = {5, 50, 20, 10000, 30000, 30000, 1}};
@@ -109,11 +70,11 @@ static void pipelined_commands_run_in_order_and_survive_a_restart(void **state)
     assert_int_equal(answer.status, TG_OK);
     assert_int_equal(answer.integer, 20000);
 
-    server_kill();
+    test_redis_kill(&server);
     wait_connected(redis, false);
     increments(redis, 10, &answer);
     assert_int_equal(answer.status, TG_UNAVAILABLE);
-    server_start();
+    test_redis_start(&server);
     wait_connected(redis, true);
     increments(redis, 1, &answer);
     assert_int_equal(answer.status, TG_OK);
@@ -124,15 +85,15 @@ static int start(void **state)
 {
     (void)state;
     loop = tg_loop_create();
-    find_port();
-    server_start();
+    test_redis_find_port(&server);
+    test_redis_start(&server);
     return loop == NULL ? -1 : 0;
 }
 
 static int stop(void **state)
 {
     (void)state;
-    server_kill();
+    test_redis_kill(&server);
     tg_loop_destroy(loop);
     return 0;
 }
