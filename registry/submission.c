@@ -173,7 +173,7 @@ tg_status_t tg_submission_check_type(tg_str_t subject, const tg_avro_schema_t *s
         return TG_OK;
     tg_buf_t text = tg_buf_make(IDENTITY_MAX);
     tg_event_type_t *compiled = NULL;
-    tg_status_t status = tg_avro_print(schema, &text);
+    tg_status_t status = tg_avro_print_resolved(schema, &text);
     if (status != TG_OK)
         (void)tg_error_set(error, status, "the event type with all that it refers to is too long");
     if (status == TG_OK)
