@@ -58,6 +58,7 @@ static struct pair *find_pair(struct pair *pairs, size_t slots, const tg_avro_ty
 
 static bool grow_pairs(struct checker *c)
 {
+    assert(c->pair_count <= c->slots);
     size_t slots = c->slots == 0 ? PAIRS_MIN : 2 * c->slots;
     struct pair *pairs = calloc(slots, sizeof(*pairs));
     if (pairs == NULL) {
@@ -116,6 +117,8 @@ static bool check_names(struct checker *c, const tg_avro_type_t *reader,
 static bool check_fixed(struct checker *c, const tg_avro_type_t *reader,
                         const tg_avro_type_t *writer, struct tg_avro_place at)
 {
+    assert(reader->kind == TG_AVRO_FIXED);
+    assert(writer->kind == TG_AVRO_FIXED);
     bool named = check_names(c, reader, writer, at);
     if (reader->size != writer->size)
         return tg_avro_fail_size(&c->list, at, reader, writer);
@@ -134,6 +137,8 @@ static bool has_symbols(const tg_avro_type_t *reader, const tg_avro_type_t *writ
 static bool check_enum(struct checker *c, const tg_avro_type_t *reader,
                        const tg_avro_type_t *writer, struct tg_avro_place at)
 {
+    assert(reader->kind == TG_AVRO_ENUM);
+    assert(writer->kind == TG_AVRO_ENUM);
     bool named = check_names(c, reader, writer, at);
     if (reader->default_symbol < 0 && !has_symbols(reader, writer))
         return tg_avro_fail_symbols(&c->list, at, reader, writer);
@@ -144,6 +149,7 @@ static bool check_enum(struct checker *c, const tg_avro_type_t *reader,
 static unsigned find_writer_field(const tg_avro_type_t *writer, const tg_avro_field_t *field,
                                   const tg_avro_field_t **out)
 {
+    assert(writer->kind == TG_AVRO_RECORD);
     int index = tg_avro_type_find(writer, field->name);
     unsigned count = index >= 0;
     for (uint32_t i = 0; i < field->alias_count; i++) {
@@ -181,6 +187,8 @@ static bool check_field(struct checker *c, const tg_avro_field_t *field,
 static bool check_record(struct checker *c, const tg_avro_type_t *reader,
                          const tg_avro_type_t *writer, struct tg_avro_place at)
 {
+    assert(reader->kind == TG_AVRO_RECORD);
+    assert(writer->kind == TG_AVRO_RECORD);
     bool ok = check_names(c, reader, writer, at);
     struct tg_avro_step fields = {at.step, "fields", 0};
     for (uint32_t i = 0; i < reader->count && c->status == TG_OK; i++) {
@@ -196,6 +204,7 @@ static bool check_record(struct checker *c, const tg_avro_type_t *reader,
 static bool check_items(struct checker *c, const tg_avro_type_t *reader,
                         const tg_avro_type_t *writer, struct tg_avro_place at)
 {
+    assert(reader->kind == writer->kind);
     struct tg_avro_step step = {at.step, reader->kind == TG_AVRO_ARRAY ? "items" : "values", 0};
     return check(c, reader->items, writer->items, (struct tg_avro_place){&step, at.listed});
 }
@@ -204,6 +213,7 @@ static bool check_items(struct checker *c, const tg_avro_type_t *reader,
 static bool check_branches(struct checker *c, const tg_avro_type_t *reader,
                            const tg_avro_type_t *writer, struct tg_avro_place at)
 {
+    assert(writer->kind == TG_AVRO_UNION);
     bool ok = true;
     for (uint32_t i = 0; i < writer->count && c->status == TG_OK; i++) {
         const tg_avro_type_t *branch = writer->branches[i];
@@ -221,6 +231,8 @@ static bool check_branches(struct checker *c, const tg_avro_type_t *reader,
 static bool check_choice(struct checker *c, const tg_avro_type_t *reader,
                          const tg_avro_type_t *writer, struct tg_avro_place at)
 {
+    assert(reader->kind == TG_AVRO_UNION);
+    assert(writer->kind != TG_AVRO_UNION);
     for (uint32_t i = 0; i < reader->count && c->status == TG_OK; i++) {
         if (check(c, reader->branches[i], writer, (struct tg_avro_place){at.step, false}))
             return true;
@@ -239,6 +251,7 @@ static bool is_promotion(tg_avro_kind_t reader, tg_avro_kind_t writer)
 static bool compare_same(struct checker *c, const tg_avro_type_t *reader,
                          const tg_avro_type_t *writer, struct tg_avro_place at)
 {
+    assert(reader->kind == writer->kind);
     switch (reader->kind) {
     case TG_AVRO_RECORD:
         return check_record(c, reader, writer, at);

@@ -71,6 +71,7 @@ static tg_avro_incompatibility_t *next_found(struct tg_avro_failures *list)
 static tg_avro_incompatibility_t *add(struct tg_avro_failures *list, struct tg_avro_place at,
                                       tg_avro_incompat_t type, const char *member)
 {
+    assert(type < TG_AVRO_INCOMPATS);
     tg_avro_incompatibility_t *found = at.listed ? next_found(list) : NULL;
     if (found == NULL)
         return NULL;
@@ -214,6 +215,8 @@ bool tg_avro_fail_size(struct tg_avro_failures *list, struct tg_avro_place at,
 static void put_missing_symbols(const tg_avro_type_t *reader, const tg_avro_type_t *writer,
                                 tg_buf_t *out)
 {
+    assert(reader->kind == TG_AVRO_ENUM);
+    assert(writer->kind == TG_AVRO_ENUM);
     for (uint32_t i = 0; i < writer->count; i++) {
         tg_str_t symbol = writer->symbols[writer->by_name[i]];
         if (tg_avro_type_find(reader, symbol) >= 0)

@@ -14,6 +14,7 @@
 
 void tg_avro_json_text_string(tg_buf_t *out, tg_str_t text)
 {
+    assert(text.ptr != NULL || text.len == 0);
     static const char letters[0x20] = {
         ['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't'};
     tg_buf_byte(out, '"');
@@ -56,6 +57,7 @@ static void read_digits(const char *printed, struct digits *out)
 
 static struct digits shortest(double magnitude, bool single)
 {
+    assert(magnitude >= 0);
     char printed[40];
     struct digits digits;
     for (int precision = 0; precision < DIGITS_MAX; precision++) {
@@ -72,6 +74,7 @@ static struct digits shortest(double magnitude, bool single)
 /* Digits from `from` up to `to`, zeros where there are none. */
 static void put_digits(tg_buf_t *out, const struct digits *digits, int from, int to)
 {
+    assert(from <= to);
     for (int i = from; i < to; i++)
         tg_buf_byte(out, i >= 0 && i < digits->count ? digits->text[i] : '0');
 }
@@ -137,6 +140,7 @@ const char **tg_avro_json_text_keys(const struct json_t *object, bool sorted)
 
 static tg_status_t put_object(tg_buf_t *out, const json_t *json, bool sorted)
 {
+    assert(json_is_object(json));
     const char **keys = tg_avro_json_text_keys(json, sorted);
     if (keys == NULL)
         return TG_NOMEM;
@@ -156,6 +160,7 @@ static tg_status_t put_object(tg_buf_t *out, const json_t *json, bool sorted)
 
 static tg_status_t put_array(tg_buf_t *out, const json_t *json, bool sorted)
 {
+    assert(json_is_array(json));
     tg_status_t status = TG_OK;
     tg_buf_byte(out, '[');
     for (size_t i = 0; i < json_array_size(json) && status == TG_OK; i++) {

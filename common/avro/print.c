@@ -90,6 +90,7 @@ static tg_str_t short_in(tg_str_t full, tg_str_t space)
 
 static void put_name(struct printer *w, const tg_avro_type_t *type, tg_str_t space)
 {
+    assert(type->name.len > 0);
     tg_str_t own = tg_avro_space(type->name);
     put(w, ",\"name\":");
     put_string(w, tg_avro_short_name(type->name));
@@ -161,6 +162,7 @@ static bool has_attributes(const json_t *json)
 
 static void put_attribute(struct printer *w, const json_t *json, const char *key)
 {
+    assert(key != NULL);
     put(w, ",");
     put_string(w, tg_str_from(key));
     put(w, ":");
@@ -217,6 +219,7 @@ static const tg_avro_type_t *member_type(const tg_avro_type_t *type, const char 
 
 static void put_default_members(struct printer *w, const json_t *json, const tg_avro_type_t *type)
 {
+    assert(json_is_object(json));
     const char **keys = tg_avro_json_text_keys(json, true);
     if (keys == NULL) {
         w->no_memory = true;
@@ -236,6 +239,8 @@ static void put_default_members(struct printer *w, const json_t *json, const tg_
 
 static void put_default_items(struct printer *w, const json_t *json, const tg_avro_type_t *type)
 {
+    assert(json_is_array(json));
+    assert(type->kind == TG_AVRO_ARRAY);
     put(w, "[");
     for (size_t i = 0; i < json_array_size(json); i++) {
         if (i > 0)
@@ -269,6 +274,7 @@ static void put_default(struct printer *w, const json_t *json, const tg_avro_typ
 
 static void print_field(struct printer *w, const tg_avro_field_t *field, tg_str_t space)
 {
+    assert(field->type != NULL);
     const json_t *value = json_object_get(field->json, "default");
     tg_str_t order = tg_avro_attribute(field->json, "order");
     put(w, "{\"name\":");
@@ -294,6 +300,7 @@ static void print_field(struct printer *w, const tg_avro_field_t *field, tg_str_
 
 static void print_fields(struct printer *w, const tg_avro_type_t *type)
 {
+    assert(type->kind == TG_AVRO_RECORD);
     put(w, ",\"fields\":[");
     for (uint32_t i = 0; i < type->count; i++) {
         if (i > 0)
@@ -305,6 +312,7 @@ static void print_fields(struct printer *w, const tg_avro_type_t *type)
 
 static void print_symbols(struct printer *w, const tg_avro_type_t *type)
 {
+    assert(type->kind == TG_AVRO_ENUM);
     put(w, ",\"symbols\":[");
     for (uint32_t i = 0; i < type->count; i++) {
         if (i > 0)
@@ -359,6 +367,7 @@ static void print_named(struct printer *w, const tg_avro_type_t *type, tg_str_t 
 
 static void print_union(struct printer *w, const tg_avro_type_t *type, tg_str_t space)
 {
+    assert(type->kind == TG_AVRO_UNION);
     put(w, "[");
     for (uint32_t i = 0; i < type->count; i++) {
         if (i > 0)
@@ -370,6 +379,7 @@ static void print_union(struct printer *w, const tg_avro_type_t *type, tg_str_t 
 
 static void print_container(struct printer *w, const tg_avro_type_t *type, tg_str_t space)
 {
+    assert(type->items != NULL);
     put(w, type->kind == TG_AVRO_ARRAY ? "{\"type\":\"array\",\"items\":"
                                        : "{\"type\":\"map\",\"values\":");
     print_type(w, type->items, space);
@@ -379,6 +389,7 @@ static void print_container(struct printer *w, const tg_avro_type_t *type, tg_st
 
 static void print_primitive(struct printer *w, const tg_avro_type_t *type)
 {
+    assert(type->kind <= TG_AVRO_STRING);
     bool bare = type->json == NULL || !has_attributes(type->json);
     put(w, bare ? "\"" : "{\"type\":\"");
     put(w, tg_avro_kind_name(type->kind));

@@ -78,6 +78,7 @@ struct options {
 
 static tg_status_t check_tree(tg_avro_schema_t *schema, bool endless, tg_error_t *error)
 {
+    assert(schema->root != NULL);
     if (tg_avro_find_finite(schema) != TG_OK)
         return tg_error_set(error, TG_NOMEM, "out of memory for a schema");
     const tg_avro_type_t *record = tg_avro_first_endless(schema);

@@ -13,6 +13,7 @@ static bool digits_fit(const tg_avro_type_t *type, json_int_t digits)
 
 static void set_decimal(tg_avro_type_t *type)
 {
+    assert(type->kind == TG_AVRO_BYTES || type->kind == TG_AVRO_FIXED);
     const json_t *precision = json_object_get(type->json, "precision");
     const json_t *scale = json_object_get(type->json, "scale");
     json_int_t digits = json_integer_value(precision);

@@ -53,6 +53,7 @@ static bool type_finite(const tg_avro_type_t *type)
 static bool wait_for(struct finite *f, tg_avro_type_t *record, uint32_t field,
                      const tg_avro_type_t *type)
 {
+    assert(field < record->count);
     if (!is_waited_for(f, type))
         return true;
     struct waiting *entry = tg_arena_alloc(f->scratch, sizeof(*entry));
@@ -77,6 +78,8 @@ static void settle(struct finite *f, tg_avro_type_t *record)
 /* Lists what the record's fields wait for. */
 static bool enter_record(struct finite *f, tg_avro_type_t *record)
 {
+    assert(record->kind == TG_AVRO_RECORD);
+    assert(!record->finite);
     bool ok = true;
     f->told[record->id] = tg_arena_array(f->scratch, record->count + 1, sizeof(bool));
     if (f->told[record->id] == NULL)
@@ -95,6 +98,7 @@ static bool enter_record(struct finite *f, tg_avro_type_t *record)
 
 static void tell(struct finite *f, const tg_avro_type_t *record)
 {
+    assert(record->finite);
     for (struct waiting *entry = f->waiting[record->id]; entry != NULL; entry = entry->next) {
         bool *told = &f->told[entry->record->id][entry->field];
         if (*told)

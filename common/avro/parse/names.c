@@ -40,6 +40,8 @@ static bool has_dot(tg_str_t name)
 /* "space.name" in the arena; ptr is NULL without memory. */
 static tg_str_t join(struct tg_avro_parse *p, tg_str_t space, tg_str_t name)
 {
+    assert(space.len > 0);
+    assert(name.len > 0);
     size_t len = space.len + 1 + name.len;
     char *full = tg_arena_alloc(p->schema->arena, len + 1);
     if (full == NULL)
@@ -118,6 +120,7 @@ tg_status_t tg_avro_parse_aliases(struct tg_avro_parse *p, const struct json_t *
                                   bool qualified, tg_str_t space, const tg_str_t **out,
                                   uint32_t *out_count)
 {
+    assert(json_is_object(json));
     const json_t *list = json_object_get(json, "aliases");
     if (list == NULL)
         return TG_OK;
@@ -146,6 +149,7 @@ tg_status_t tg_avro_parse_aliases(struct tg_avro_parse *p, const struct json_t *
 /* Appends to schema->named, which doubles in the arena. */
 static tg_status_t remember(struct tg_avro_parse *p, tg_avro_type_t *type)
 {
+    assert(p->schema->named_count <= p->named_room);
     tg_avro_schema_t *schema = p->schema;
     if (schema->named_count == p->named_room) {
         size_t room = p->named_room == 0 ? 8 : 2 * p->named_room;
@@ -164,6 +168,7 @@ static tg_status_t remember(struct tg_avro_parse *p, tg_avro_type_t *type)
 
 static tg_status_t make_known(struct tg_avro_parse *p, tg_avro_type_t *type)
 {
+    assert(type->name.len > 0);
     if (tg_avro_primitive(type->name) >= 0)
         return tg_avro_refuse(p, TG_INVALID, "\"%.128s\" is the name of a primitive type",
                               type->name.ptr);

@@ -17,6 +17,7 @@ static tg_str_t text_of(const json_t *json)
 
 static tg_avro_type_t *new_type(struct tg_avro_parse *p, tg_avro_kind_t kind, const json_t *json)
 {
+    assert(kind < TG_AVRO_KINDS);
     tg_avro_type_t *type = tg_arena_alloc(p->schema->arena, sizeof(*type));
     if (type == NULL)
         return NULL;
@@ -230,6 +231,7 @@ static tg_status_t parse_fixed(struct tg_avro_parse *p, const json_t *json,
 static tg_status_t parse_container(struct tg_avro_parse *p, const json_t *json, tg_avro_kind_t kind,
                                    const char *member, const tg_avro_type_t **out)
 {
+    assert(kind == TG_AVRO_ARRAY || kind == TG_AVRO_MAP);
     tg_avro_type_t *type = new_type(p, kind, json);
     if (type == NULL)
         return tg_avro_refuse_memory(p);
@@ -294,6 +296,7 @@ static tg_status_t parse_branch(struct tg_avro_parse *p, const json_t *json, tg_
 static tg_status_t parse_union(struct tg_avro_parse *p, const json_t *json,
                                const tg_avro_type_t **out)
 {
+    assert(json_is_array(json));
     size_t count = json_array_size(json);
     if (count > TG_AVRO_BRANCHES_MAX)
         return tg_avro_refuse(p, TG_TOO_LARGE, "more than %d branches in a union",
@@ -335,6 +338,7 @@ static tg_status_t parse_primitive(struct tg_avro_parse *p, const json_t *json, 
 static tg_status_t parse_object(struct tg_avro_parse *p, const json_t *json,
                                 const tg_avro_type_t **out)
 {
+    assert(json_is_object(json));
     static const struct {
         const char *name;
         parse_fn parse;

@@ -19,6 +19,7 @@ static bool is_listed(const tg_avro_schema_t *schema, const tg_avro_schema_t *re
 
 static tg_status_t list_ref(struct tg_avro_parse *p, tg_avro_schema_t *ref)
 {
+    assert(ref != p->schema);
     tg_avro_schema_t *schema = p->schema;
     if (is_listed(schema, ref))
         return TG_OK;
@@ -60,6 +61,7 @@ static bool same_type(const tg_avro_type_t *a, const tg_avro_type_t *b)
 
 static tg_status_t know_types(struct tg_avro_parse *p, const tg_avro_schema_t *ref)
 {
+    assert(ref->root != NULL);
     for (size_t i = 0; i < ref->named_count; i++) {
         tg_avro_type_t *type = ref->named[i];
         const tg_avro_type_t *known = tg_table_get(p->known, type->name);

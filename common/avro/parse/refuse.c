@@ -163,6 +163,8 @@ static size_t find_step(tg_str_t text, size_t at, tg_str_t step)
     size_t index = object ? 0 : step_index(step);
     for (at = skip_space(text, at + 1); at < text.len; at = skip_space(text, at + 1)) {
         bool found = !object && index == 0;
+        if (object && text.ptr[at] != '"')
+            return text.len;
         if (object) {
             size_t key = at + 1;
             at = skip_string(text, at);
