@@ -244,6 +244,21 @@ static bool encode(struct defaults *d, const tg_avro_type_t *type, const json_t 
     return ok;
 }
 
+static tg_status_t refuse_default(const struct defaults *d, const tg_avro_type_t *record,
+                                  const tg_avro_field_t *field)
+{
+    const json_t *value = json_object_get(field->json, "default");
+    if (d->why != NULL)
+        return tg_error_set(d->error, TG_INVALID,
+                            "record %.128s, field %.128s: the default %s (%s)", record->name.ptr,
+                            field->name.ptr, d->why, tg_avro_kind_name(field->type->kind));
+    return tg_error_set(d->error, TG_INVALID,
+                        "record %.128s, field %.128s: the default does not fit the type (%s), "
+                        "got %s",
+                        record->name.ptr, field->name.ptr, tg_avro_kind_name(field->type->kind),
+                        tg_avro_json_words(value));
+}
+
 tg_status_t tg_avro_encode_defaults(tg_avro_schema_t *schema, tg_error_t *error)
 {
     assert(schema != NULL);
@@ -253,12 +268,7 @@ tg_status_t tg_avro_encode_defaults(tg_avro_schema_t *schema, tg_error_t *error)
         for (uint32_t j = 0; type->kind == TG_AVRO_RECORD && j < type->count; j++) {
             tg_avro_field_t *field = (tg_avro_field_t *)&type->fields[j];
             if (field->has_default && !make_default(&d, field))
-                return tg_error_set(error, TG_INVALID,
-                                    "record " TG_STR_FMT ", field " TG_STR_FMT
-                                    ": the default %s (%s)",
-                                    TG_STR_ARG(type->name), TG_STR_ARG(field->name),
-                                    d.why != NULL ? d.why : "does not fit the type",
-                                    tg_avro_kind_name(field->type->kind));
+                return refuse_default(&d, type, field);
         }
     }
     return TG_OK;
