@@ -109,13 +109,15 @@ def test_no_parameter_names_another_context(registry, secret):
         assert answer.code in (40403, 42211), subject
 
 
-def test_anothers_id_and_guid_are_those_of_nothing(registry, secret):
+def test_anothers_id_and_guid_are_those_of_nothing(registry, theirs, secret):
     nothing = 2_000_000_000
     for path in ("/schemas/ids/{}", "/schemas/ids/{}/schema", "/schemas/ids/{}/subjects", "/schemas/ids/{}/versions"):
-        hidden, missing = (registry.call("GET", path.format(number), fetchMaxId="true", deleted="true")
-                           for number in (secret["id"], nothing))
-        assert (hidden.status, hidden.code) == (404, 40403), path
-        assert hidden.text.replace(str(secret["id"]), "N") == missing.text.replace(str(nothing), "N")
+        for params in ({}, {"fetchMaxId": "true", "deleted": "true"}, {"format": "resolved"}, {"format": "original"}):
+            client(theirs).call("GET", path.format(secret["id"]), **params)  # so that it is in every cache
+            hidden, missing = (registry.call("GET", path.format(number), **params)
+                               for number in (secret["id"], nothing))
+            assert (hidden.status, hidden.code) == (404, 40403), (path, params)
+            assert hidden.text.replace(str(secret["id"]), "N") == missing.text.replace(str(nothing), "N")
     if secret["guid"]:
         for path in ("/schemas/guids/{}", "/schemas/guids/{}/ids"):
             answer = registry.call("GET", path.format(secret["guid"]))
