@@ -2,6 +2,7 @@
  */
 #include "registry/metrics.h"
 #include "registry/resources/answer.h"
+#include "registry/resources/resolved.h"
 #include "registry/routes.h"
 #include "registry/store/answers.h"
 
@@ -17,6 +18,7 @@ struct by_id {
     bool raw;       /* the schema's text alone */
     bool with_max;  /* fetchMaxId */
     bool cacheable; /* it is what everybody asks for */
+    tg_format_t format;
 };
 
 static void reply_schema(tg_request_t *request, const tg_store_row_t *row, tg_str_t max_id,
@@ -44,6 +46,12 @@ static void reply_kept(tg_request_t *request, const tg_store_row_t *row, uint64_
     tg_request_reply(request, &body);
 }
 
+static void answer_resolved(tg_request_t *request, const tg_store_row_t *row)
+{
+    const struct by_id *op = request->user;
+    reply_schema(request, row, (tg_str_t){NULL, 0}, op->raw);
+}
+
 static void on_schema(void *arg, tg_status_t status, const tg_pg_answer_t *answer)
 {
     tg_request_t *request = arg;
@@ -58,7 +66,10 @@ static void on_schema(void *arg, tg_status_t status, const tg_pg_answer_t *answe
     }
     tg_store_row_t row = tg_store_read_row(rows, 0);
     tg_str_t max_id = tg_pg_text(rows, 0, TG_STORE_MAX_ID_COLUMN);
-    if (op->cacheable)
+    bool written_out = op->format == TG_FORMAT_RESOLVED && row.references.ptr != NULL;
+    if (written_out)
+        tg_resolved_answer(request, &row, op->format, answer_resolved);
+    else if (op->cacheable)
         reply_kept(request, &row, tg_store_read_count(rows, 0, TG_STORE_DELETIONS_COLUMN));
     else
         reply_schema(request, &row, op->with_max ? max_id : (tg_str_t){NULL, 0}, op->raw);
@@ -107,18 +118,18 @@ static bool parse_id(tg_request_t *request, uint32_t *out_id)
 static void get_by_id(tg_http_req_t *req, void *thread_ctx, bool raw)
 {
     struct by_id op = {.raw = raw};
-    tg_str_t subject = {NULL, 0}, format = {NULL, 0};
+    tg_str_t subject = {NULL, 0};
     tg_request_t *request = tg_request_begin(req, thread_ctx);
     if (request == NULL || !parse_id(request, &op.id))
         return;
     request->behind = TG_STR("");
     if (tg_http_query_text(req).len > 0) {
-        format = tg_request_text(request, "format", 0);
+        op.format = tg_request_format(request);
         op.with_max = tg_request_flag(request, "fetchMaxId");
         if (!take_subject(request, &subject))
             return;
     }
-    op.cacheable = !raw && !op.with_max && format.len == 0;
+    op.cacheable = !raw && !op.with_max && op.format == TG_FORMAT_PRINTED;
     if (op.cacheable && reply_from_cache(request, op.id))
         return;
     op.cacheable = op.cacheable && subject.ptr == NULL;
@@ -128,7 +139,7 @@ static void get_by_id(tg_http_req_t *req, void *thread_ctx, bool raw)
     *kept = op;
     tg_store_ask_t ask = tg_request_ask(request, on_schema);
     tg_request_wait(request,
-                    tg_store_schema(&ask, op.id, subject, tg_str_eq(format, TG_STR("original"))));
+                    tg_store_schema(&ask, op.id, subject, op.format == TG_FORMAT_ORIGINAL));
 }
 
 static void get_schema(tg_http_req_t *req, void *thread_ctx)

@@ -3,6 +3,7 @@
 #include "registry/metrics.h"
 #include "registry/resources/answer.h"
 #include "registry/resources/deletion.h"
+#include "registry/resources/resolved.h"
 #include "registry/routes.h"
 
 static void count_found(tg_request_t *request)
@@ -63,57 +64,63 @@ static void fail_missing(tg_request_t *request, bool subject_known)
         tg_request_no_version(request, latest ? TG_STR("-1") : wanted);
 }
 
-static void on_version(void *arg, tg_status_t status, const tg_pg_answer_t *answer)
+/* What is to be answered, and how. */
+struct one {
+    tg_format_t format;
+    tg_resolved_fn answer;
+};
+
+static void answer_version(tg_request_t *request, const tg_store_row_t *row)
 {
-    tg_request_t *request = arg;
-    if (!tg_request_woken(request, status, answer))
-        return;
-    tg_store_row_t row = tg_store_read_row(answer->results[0], 0);
-    if (!row.found) {
-        fail_missing(request, row.subject_known);
-        return;
-    }
     tg_buf_t body = tg_buf_make(TG_REQUEST_ANSWER_MAX);
-    tg_answer_version(request, &row, &body);
+    tg_answer_version(request, row, &body);
     count_found(request);
     tg_request_reply(request, &body);
 }
 
-static void on_version_text(void *arg, tg_status_t status, const tg_pg_answer_t *answer)
+static void answer_text(tg_request_t *request, const tg_store_row_t *row)
+{
+    count_found(request);
+    tg_request_reply_text(request, row->schema);
+}
+
+static void on_version(void *arg, tg_status_t status, const tg_pg_answer_t *answer)
 {
     tg_request_t *request = arg;
+    const struct one *op = request->user;
     if (!tg_request_woken(request, status, answer))
         return;
     tg_store_row_t row = tg_store_read_row(answer->results[0], 0);
-    if (!row.found) {
+    if (row.found)
+        tg_resolved_answer(request, &row, op->format, op->answer);
+    else
         fail_missing(request, row.subject_known);
-        return;
-    }
-    count_found(request);
-    tg_request_reply_text(request, row.schema);
 }
 
-static void get_one(tg_http_req_t *req, void *thread_ctx, tg_pg_done_fn done)
+static void get_one(tg_http_req_t *req, void *thread_ctx, tg_resolved_fn answer)
 {
     uint32_t version = 0;
     tg_request_t *request = begin(req, thread_ctx);
     if (request == NULL || !tg_request_version(request, tg_request_segment(request, 1), &version))
         return;
+    struct one *op = tg_request_state(request, sizeof(*op));
+    if (op == NULL)
+        return;
+    *op = (struct one){.format = tg_request_format(request), .answer = answer};
     tg_store_form_t form = {.deleted = tg_request_flag(request, "deleted"),
-                            .original = tg_str_eq(tg_request_text(request, "format", 0),
-                                                  TG_STR("original"))};
-    tg_store_ask_t ask = tg_request_ask(request, done);
+                            .original = op->format == TG_FORMAT_ORIGINAL};
+    tg_store_ask_t ask = tg_request_ask(request, on_version);
     tg_request_wait(request, tg_store_version(&ask, request->subject.name, version, form));
 }
 
 static void get_version(tg_http_req_t *req, void *thread_ctx)
 {
-    get_one(req, thread_ctx, on_version);
+    get_one(req, thread_ctx, answer_version);
 }
 
 static void get_version_text(tg_http_req_t *req, void *thread_ctx)
 {
-    get_one(req, thread_ctx, on_version_text);
+    get_one(req, thread_ctx, answer_text);
 }
 
 /* --- GET …/versions/:version/referencedby --- */
