@@ -129,6 +129,7 @@ static void answer(struct batch *batch, const tg_results_summary_t *summary)
     int code = answer_code(batch, summary);
     if (code == 503)
         tg_http_add_header(batch->req, "retry-after", TG_STR("1"));
+    tg_http_add_cost(batch->req, summary->accepted + summary->dead_lettered);
     tg_http_reply_buf(batch->req, code, "application/json", &body);
 }
 

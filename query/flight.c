@@ -142,8 +142,10 @@ static bool not_modified(tg_flights_t *flights, tg_http_req_t *req, tg_str_t tag
 }
 
 static void answer_one(tg_flights_t *flights, tg_http_req_t *req, tg_str_t tag, tg_str_t body,
-                       bool cached)
+                       bool cached, uint64_t rows)
 {
+    if (rows > 0)
+        tg_http_add_cost(req, rows);
     if (not_modified(flights, req, tag))
         return;
     tg_buf_t out = tg_buf_make(TG_RENDER_BODY_MAX + 64);
@@ -151,15 +153,18 @@ static void answer_one(tg_flights_t *flights, tg_http_req_t *req, tg_str_t tag, 
     tg_http_reply_buf(req, 200, "application/json", &out);
 }
 
-/* Answers everybody from a good entry; frees the flight. */
-static void flight_land(struct flight *flight, tg_str_t tag, tg_str_t body, bool cached)
+/* Answers everybody from a good entry; frees the flight. The rows that were read for it are at the
+ * cost of the one who asked first, who is the last of the waiters. */
+static void flight_land(struct flight *flight, tg_str_t tag, tg_str_t body, bool cached,
+                        uint64_t rows)
 {
     assert(flight->step != FLIGHT_LANDED);
     flight->step = FLIGHT_LANDED;
     while (flight->waiters != NULL) {
         struct waiter *waiter = flight->waiters;
         waiter_detach(waiter);
-        answer_one(flight->flights, waiter->req, tag, body, cached);
+        answer_one(flight->flights, waiter->req, tag, body, cached,
+                   flight->waiters == NULL ? rows : 0);
     }
     flight_free(flight);
 }
@@ -275,7 +280,7 @@ static void on_rows(void *arg, tg_status_t status, const tg_pg_answer_t *answer)
         tg_metric_add(flight->flights->config.shard, Q_DB, Q_DB_OK, 1);
         keep_hot(flight, tag, body, tg_time_mono_us(), tg_plan_ttl_ms(flight->plan));
         store(flight, tg_buf_view(&entry));
-        flight_land(flight, tag, body, false);
+        flight_land(flight, tag, body, false, (uint64_t)PQntuples(answer->results[0]));
     }
     tg_buf_dispose(&entry);
 }
@@ -329,7 +334,7 @@ static void on_cached(void *arg, tg_status_t status, const redisReply *reply)
         tg_render_split((tg_str_t){reply->str, (size_t)reply->len}, &tag, &body)) {
         tg_metric_add(shard, Q_CACHE, Q_CACHE_HIT, 1);
         keep_hot(flight, tag, body, flight->started_us, flight->left_ms);
-        flight_land(flight, tag, body, true);
+        flight_land(flight, tag, body, true, 0);
         return;
     }
     tg_metric_add(shard, Q_CACHE, status == TG_OK ? Q_CACHE_MISS : Q_CACHE_UNAVAILABLE, 1);

@@ -159,6 +159,11 @@ void *tg_http_user(const tg_http_req_t *req);
  * by assertion in our own values: pass outside text only after checking. */
 void tg_http_add_header(tg_http_req_t *req, const char *name, tg_str_t value);
 
+/* What the request has cost, from a service to the gateway, which charges the tenant: the events
+ * that were accepted, or the rows that were read for this answer. Never sent to a client. */
+#define TG_HTTP_COST_HEADER "x-tidegate-cost"
+void tg_http_add_cost(tg_http_req_t *req, uint64_t cost);
+
 /* Sends the answer and ends the request. The body is copied or, with the other two, taken. */
 void tg_http_reply(tg_http_req_t *req, int code, const char *content_type, tg_str_t body);
 void tg_http_reply_buf(tg_http_req_t *req, int code, const char *content_type, tg_buf_t *body);

@@ -82,6 +82,13 @@ void tg_http_add_header(tg_http_req_t *req, const char *name, tg_str_t value)
                           copy.base, copy.len);
 }
 
+void tg_http_add_cost(tg_http_req_t *req, uint64_t cost)
+{
+    char digits[24];
+    int len = snprintf(digits, sizeof(digits), "%llu", (unsigned long long)cost);
+    tg_http_add_header(req, TG_HTTP_COST_HEADER, (tg_str_t){digits, (size_t)len});
+}
+
 static void count_answer(tg_http_req_t *req, int code)
 {
     tg_metrics_shard_t *shard = req->thread->shard;
