@@ -9,8 +9,7 @@
 
 #include "common/http/client_private.h"
 
-#define ROOM_MAX   ((size_t)256 << 10)
-#define EXPECT_MAX ((size_t)64 << 10)
+#define ROOM_MAX ((size_t)256 << 10)
 
 struct conn {
     h2o_linklist_t link, idle_link;
@@ -104,7 +103,7 @@ static void expect_answer(struct conn *conn)
 {
     size_t size = conn->instance->last_answer;
     assert(conn->sock->input->size == 0);
-    (void)h2o_buffer_reserve(&conn->sock->input, (size < EXPECT_MAX ? size : EXPECT_MAX) + 4096);
+    (void)h2o_buffer_reserve(&conn->sock->input, (size < ROOM_MAX ? size : ROOM_MAX) + 4096);
 }
 
 static void conn_send(struct conn *conn)
