@@ -206,3 +206,42 @@ def test_a_contexts_mode_holds_for_its_subjects(context):
         ("POST /subjects/s/versions", B, 200, ANYTHING),
         ("DELETE /subjects/s", None, 200, [1, 2]),
     ])
+
+
+def test_deleting_a_contexts_mode_with_all_below_it(context):
+    _, registry = context
+    Table(registry).run([
+        ("PUT /mode/s", {"mode": "READONLY"}, 200, ANYTHING),
+        ("PUT /mode", {"mode": "READONLY"}, 200, ANYTHING),
+        ("DELETE /mode?recursive=true", None, 200, {"mode": "READONLY"}),
+        ("GET /mode", None, 200, {"mode": "READWRITE"}),
+        ("GET /mode/s", None, 404, 40409),
+        ("POST /subjects/s/versions", A, 200, ANYTHING),
+    ])
+
+
+def test_a_whole_context_can_be_imported(context):
+    """IMPORT for the context needs it empty, or force; outside of it nothing changes."""
+    _, registry = context
+    table = Table(registry)
+    table.run([("POST /subjects/s/versions", A, 200, {"id": Bind("a")}),
+               ("PUT /mode", {"mode": "IMPORT"}, 422, 42205),
+               ("PUT /mode?force=true", {"mode": "IMPORT"}, 200, {"mode": "IMPORT"}),
+               ("POST /subjects/t/versions", A, 422, 42205)])
+    number = table.names["a"] + 500_000
+    table.run([("POST /subjects/t/versions", {**B, "id": number, "version": 4}, 200, {"id": number}),
+               ("GET /subjects/t/versions", None, 200, [4]),
+               ("DELETE /mode", None, 200, {"mode": "IMPORT"}),
+               ("POST /subjects/t/versions", A, 200, {"id": Bind("a")})])
+
+
+def test_settings_go_with_the_subject(registry):
+    """A subject that was deleted and comes back has none of its former configuration."""
+    Table(registry).run([
+        ("POST /subjects/{s}/versions", A, 200, ANYTHING),
+        ("PUT /config/{s}", {"compatibility": "NONE"}, 200, ANYTHING),
+        ("DELETE /subjects/{s}", None, 200, [1]),
+        ("GET /config/{s}", None, 404, 40408),
+        ("POST /subjects/{s}/versions", A, 200, ANYTHING),
+        ("POST /subjects/{s}/versions", WRONG, 409, 409),
+    ])

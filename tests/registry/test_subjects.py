@@ -330,3 +330,24 @@ def test_the_text_as_registered(registry):
     assert registry.read(f"/schemas/ids/{number}", format="original")["schema"] == spelled
     assert registry.read(f"/schemas/ids/{number}")["schema"] == (
         '{"type":"record","name":"Odd","fields":[{"name":"x","type":"long","doc":"d"}]}')
+
+
+@pytest.mark.parametrize("query", ["offset=x", "limit=x", "offset=99999999999999999999"])
+def test_numbers_that_are_none(registry, query):
+    assert registry.call("GET", f"/subjects?{query}").status in (400, 422)
+
+
+def test_clients_that_ask_for_associations_hear_that_there_are_none(registry, own):
+    """The newest clients do before they fall back to the topic's name; only 404 lets them go on."""
+    for client in (registry, own):
+        answer = client.call("GET", "/associations/resources/-/topic?resourceType=topic&associationType=value")
+        assert (answer.status, answer.code) == (404, 404), answer
+
+
+def test_references_written_out(registry):
+    inner, outer = unique(), unique()
+    registry.register(inner, record("n.T", "x:int"))
+    number = registry.register(outer, record("A", "t:n.T", "u:n.T"), references=[{"name": "n.T", "subject": inner, "version": 1}])
+    resolved = registry.read(f"/schemas/ids/{number}", format="resolved")["schema"]
+    assert resolved == ('{"type":"record","name":"A","fields":[{"name":"t","type":{"type":"record","name":"T","namespace":"n",'
+                        '"fields":[{"name":"x","type":"int"}]}},{"name":"u","type":"n.T"}]}')
