@@ -34,11 +34,11 @@ struct tg_check {
     tg_str_t group;     /* the value that earlier versions must have as well */
 };
 
-/* The columns of first_sql; those of page_sql are the first four, of a closure the first two. */
-enum { ID, TEXT, REFERS, VERSION, DELETED, METADATA, DELETIONS };
+/* The columns of first_sql; page_sql has another fifth one, a closure the first two. */
+enum { ID, TEXT, REFERS, VERSION, DELETED, METADATA, DELETIONS, FOUND = DELETED };
 #define SCHEMA                                                                                     \
-    "s.id, coalesce(s.printed, s.schema),"                                                         \
-    " EXISTS (SELECT FROM control.schema_references r WHERE r.schema_id = s.id)"
+    "s.id, coalesce(s.printed, s.schema) AS text,"                                                 \
+    " EXISTS (SELECT FROM control.schema_references r WHERE r.schema_id = s.id) AS refers"
 
 /* $1 context, $2 subject. */
 #define NEWEST(which)                                                                              \
@@ -52,12 +52,17 @@ static const char first_sql[] =
     " WHERE v.context = $1 AND v.subject = $2 AND v.version IN (" NEWEST("") ", " NEWEST(
         "AND NOT n.deleted") ", $3::integer) ORDER BY v.version DESC";
 
+/* Rows until their texts together are long enough: what is parsed in one turn is bounded. */
 static const char page_sql[] =
-    "SELECT " SCHEMA ", v.version FROM control.subject_versions v"
+    "WITH p AS (SELECT " SCHEMA ", v.version FROM control.subject_versions v"
     " JOIN control.schemas s ON s.id = v.schema_id"
     " WHERE v.context = $1 AND v.subject = $2 AND NOT v.deleted AND v.version < $3::integer"
     " AND ($4::text IS NULL OR (s.metadata::jsonb #>> ARRAY['properties', $4])"
-    " IS NOT DISTINCT FROM $5::text) ORDER BY v.version DESC LIMIT $6::integer";
+    " IS NOT DISTINCT FROM $5::text) ORDER BY v.version DESC LIMIT $6::integer)"
+    " SELECT q.id, q.text, q.refers, q.version, q.found FROM (SELECT p.*, count(*) OVER () AS "
+    "found,"
+    " sum(octet_length(p.text)) OVER (ORDER BY p.version DESC) - octet_length(p.text) AS above"
+    " FROM p) q WHERE q.above < $7::bigint ORDER BY q.version DESC";
 
 static const tg_pg_answer_t no_answer = {.sqlstate = "", .message = ""};
 
@@ -179,13 +184,14 @@ static void load_closure(tg_check_t *check, uint32_t id)
 
 static void load_page(tg_check_t *check)
 {
-    char before[24], limit[24];
+    char before[24], limit[24], bytes[24];
     const tg_check_ask_t *ask = &check->ask;
     tg_pg_stmt_t stmt = {page_sql,
-                         6,
+                         7,
                          {ask->context, ask->subject, number(check->before, before),
                           check->result.scope.effective.group, check->group,
-                          number(check->more ? TG_CHECK_PAGE : 1, limit)}};
+                          number(check->more ? TG_CHECK_PAGE : 1, limit),
+                          number(TG_CHECK_PAGE_TEXT, bytes)}};
     wait_for(check, tg_pg_call(ask->pool, NULL, &stmt, 1, ask->deadline_at_ms, on_page, check));
 }
 
@@ -261,6 +267,8 @@ static void on_page(void *arg, tg_status_t status, const tg_pg_answer_t *answer)
     }
     const PGresult *rows = answer->results[0];
     int count = PQntuples(rows);
+    uint64_t found = count == 0 ? 0 : cell_number(rows, 0, FOUND);
+    bool last = found < TG_CHECK_PAGE && found == (uint64_t)count; /* nothing below, nothing cut */
     put_plain_rows(check, rows);
     check->next = check->count = 0;
     for (int row = 0; row < count && row < TG_CHECK_PAGE; row++) {
@@ -269,7 +277,7 @@ static void on_page(void *arg, tg_status_t status, const tg_pg_answer_t *answer)
             (struct todo){(uint32_t)cell_number(rows, row, ID), version, COMPARE};
         check->before = version;
     }
-    if (!check->more || count < TG_CHECK_PAGE)
+    if (!check->more || last)
         check->before = 0;
     proceed(check);
 }

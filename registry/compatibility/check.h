@@ -5,8 +5,8 @@
  * a rule that no level lifts: a new version of an event type keeps the roles of the newest version
  * that was not deleted permanently (registry/roles.h).
  *
- * One round trip where the level looks at the newest version only; TG_CHECK_PAGE versions per
- * further one. Schemas that were compared before come from a cache.
+ * One round trip where the level looks at the newest version only; at most TG_CHECK_PAGE versions
+ * per further one. Schemas that were compared before come from a cache.
  *
  * Limits: the deadline bounds the versions; a comparison that takes long gives way to other
  * requests after each TG_CHECK_SLICE_MS.
@@ -18,8 +18,9 @@
 #include "registry/compatibility/cache.h"
 #include "registry/compatibility/findings.h"
 
-#define TG_CHECK_PAGE     16
-#define TG_CHECK_SLICE_MS 10
+#define TG_CHECK_PAGE      16          /* versions that are read at a time, */
+#define TG_CHECK_PAGE_TEXT (256 << 10) /* as long as their texts are not longer than this */
+#define TG_CHECK_SLICE_MS  10
 
 typedef struct tg_check tg_check_t;
 

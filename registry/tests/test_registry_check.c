@@ -157,6 +157,22 @@ static void a_transitive_level_looks_at_all_live_versions(void **state)
     assert_true(fits("\"double\""));
 }
 
+static void long_schemas_are_read_in_smaller_pages(void **state)
+{
+    (void)state;
+    add_version(1, "\"string\"", NULL);
+    for (int version = 2; version <= 5; version++)
+        add_version(version, "\"int\"", NULL);
+    /* Blanks make them long: the print has none, so here they stand for a real long text. */
+    sql("UPDATE control.schemas SET printed = printed || repeat(' ', 200000) WHERE id > 101");
+    set_level("BACKWARD_TRANSITIVE");
+    tg_check_result_t result = check_with("\"long\"", (tg_check_ask_t){.version = 0});
+    assert_true(result.findings.count > 0);
+    assert_string_equal(result.findings.messages[1].ptr, "{oldSchemaVersion: 1}");
+    sql("UPDATE control.subject_versions SET deleted = true WHERE version = 1");
+    assert_true(fits("\"long\""));
+}
+
 static void a_wanted_version_is_the_only_one(void **state)
 {
     (void)state;
@@ -328,6 +344,7 @@ int main(void)
         TEST(an_unknown_subject_takes_anything),
         TEST(a_level_looks_at_the_newest_live_version),
         TEST(a_transitive_level_looks_at_all_live_versions),
+        TEST(long_schemas_are_read_in_smaller_pages),
         TEST(a_wanted_version_is_the_only_one),
         TEST(only_versions_of_the_same_group_are_compared),
         TEST(references_of_earlier_versions_are_resolved),
