@@ -93,6 +93,20 @@ def test_an_own_type_goes_all_the_way_in_both_versions(tenant, topics, name):
     tenant.check_folds()
 
 
+def test_a_type_may_refer_to_another_subject(tenant, name):
+    registry = registry_of(tenant)
+    place = record("Place", "town:string", namespace="geo")
+    registry.register("geo.Place", place)
+    registry.register(f"{name}-value", own({"name": "where", "type": "geo.Place"}, optional("from", "geo.Place")),
+                      references=[{"name": "geo.Place", "subject": "geo.Place", "version": 1}])
+    event = {"thing": "a", "n": 1, "where": {"town": "Ulm"}, "from": {"town": "Jena"}}
+    tenant.api.accept(name, event)
+    (row,) = tenant.wait_for(1)
+    assert row.payload == {"where": {"town": "Ulm"}, "from": {"town": "Jena"}}
+    (item,) = [item for item in listed(tenant) if item["name"] == name]
+    assert [field["type"] for field in item["fields"][2:]] == ["geo.Place", ["null", "geo.Place"]]
+
+
 def test_what_has_no_roles_is_a_schema_but_no_type(mine, registry, name):
     for number, schema in enumerate((record("Plain", "a:string"), '"string"')):
         subject = f"{name}{number}"
