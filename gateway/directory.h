@@ -21,7 +21,6 @@
 
 #include "common/auth/key.h"
 #include "common/base/hash.h"
-#include "gateway/bucket.h"
 #include "gateway/plan.h"
 
 #define TG_DIRECTORY_TENANTS_MAX 100000
@@ -46,7 +45,6 @@ typedef struct tg_tenant {
     bool disabled;
     bool is_operator;      /* its keys may have the scope admin */
     const tg_plan_t *plan; /* with the tenant's own limits; never NULL */
-    tg_bucket_t *buckets;  /* [TG_CLASS_COUNT]; owned by the loader */
 } tg_tenant_t;
 
 typedef struct tg_api_key {

@@ -4,16 +4,23 @@
 #include <stdlib.h>
 
 #include "common/observe/log.h"
+#include "gateway/admin/admin.h"
 #include "gateway/metrics.h"
 #include "gateway/proxy.h"
 
 #define GAUGES_MS     1000
 #define INSTANCES_MAX 16
 
+#define FAILURES_DEFAULT 1000
+
 struct tg_gateway {
     const tg_gateway_config_t *config;
     tg_config_watch_t *watch;
     tg_directory_loader_t *loader;
+    tg_failures_t *failures;
+    tg_uses_t *uses;
+    _Atomic(void *) speaker; /* the thread that sets gauges of the process */
+    tg_limits_t *limits;
     tg_metrics_t *metrics;
     tg_http_route_t *routes;
     size_t route_count;
@@ -31,6 +38,7 @@ const tg_metric_desc_t tg_gateway_metrics[GW_METRIC_COUNT] = {
 static const tg_option_t options[] = {
     TG_HTTP_OPTIONS(tg_gateway_config_t, http, "8080", "8090"),
     {"pg.dsn",                   TG_OPT_SECRET, AT(pg_dsn),                 "",               0, 1024,    "PostgreSQL connection string of the role that reads the control tables."},
+    {"admin.pg_dsn",             TG_OPT_SECRET, AT(admin_dsn),              "",               0, 1024,    "PostgreSQL connection string of the admin API's role, tidegate_admin; empty: no admin API."},
     {"gateway.secret",           TG_OPT_SECRET, AT(secret),                 "",               16, 256,    "Shared secret that upstream services check."},
     {"ingestion.instances",      TG_OPT_STR,    AT(instances[TG_UP_INGESTION]), "127.0.0.1:8081", 3, 1024, "Ingestion instances, host:port[,...]."},
     {"query.instances",          TG_OPT_STR,    AT(instances[TG_UP_QUERY]),     "127.0.0.1:8082", 3, 1024, "Query instances, host:port[,...]."},
@@ -39,8 +47,13 @@ static const tg_option_t options[] = {
     {"upstream.max_waiting",     TG_OPT_UINT,   AT(max_waiting),            "1024",           1, 1000000, "Requests waiting for a connection, per instance and thread; more are answered 503 overloaded."},
     {"upstream.connect_timeout", TG_OPT_MS,     AT(connect_timeout_ms),     "1s",             10, 60000,  "Longest wait for an upstream connection."},
     {"upstream.max_answer",      TG_OPT_BYTES,  AT(max_answer),             "32MiB",          1024, 1073741824, "Largest upstream answer; a larger one is a 502."},
+    {"redis.address",            TG_OPT_STR,    AT(redis_address),          "127.0.0.1:6379", 0, 1024, "Redis, host:port, over which gateways share the tenants' limits; empty: they do not."},
+    {"redis.password",           TG_OPT_SECRET, AT(redis_password),         "",               0, 256,     "Its password."},
+    {"limits.gateways",          TG_OPT_UINT,   AT(gateways),               "1",              1, 1000,    "Gateways that share the limits; without Redis each has its part of them."},
     {"bundle.inflight",          TG_OPT_UINT,   AT(bundle_inflight),        "4",              0, 1024,   "Bundles of single events on their way, per thread, at which further events wait for company; 0: each event travels alone."},
     {"bundle.linger",            TG_OPT_MS,     AT(bundle_linger_ms),       "5ms",            0, 1000,   "Longest such wait."},
+    {"auth.failures_per_minute", TG_OPT_UINT,   AT(failures_per_minute),    "60",             1, 1000000, "Wrong keys per minute and client address, for good; more are answered 429. A valid key is let in at any time."},
+    {"auth.failures_burst",      TG_OPT_UINT,   AT(failures_burst),         "100",            1, 1000000, "Wrong keys that may come at once."},
     {"watch.first",              TG_OPT_MS,     AT(watch_first_ms),         "3s",             0, 60000,   "Longest wait for the control tables at start; without them requests are answered 503 not_ready."},
     {"watch.poll",               TG_OPT_MS,     AT(watch_poll_ms),          "300ms",          50, 60000,  "How often the control tables' version is asked; the bound of a revocation."},
     {"watch.stale",              TG_OPT_MS,     AT(watch_stale_ms),         "10m",            1000, 86400000, "Without PostgreSQL for longer than this, /ready fails; the last snapshot still serves."},
@@ -54,6 +67,11 @@ const tg_program_t tg_gateway_program = {
     .options = options,
     .option_count = TG_ARRAY_LEN(options),
 };
+
+tg_limits_t *tg_gateway_limits(const tg_gateway_t *gateway)
+{
+    return gateway->limits;
+}
 
 tg_str_t tg_gateway_secret(const tg_gateway_t *gateway)
 {
@@ -76,6 +94,26 @@ const tg_directory_t *tg_gateway_directory(tg_gateway_thread_t *thread)
     return thread->directory;
 }
 
+/* What is the process's, one thread says for all. */
+static void set_snapshot_gauges(tg_gateway_thread_t *thread)
+{
+    void *nobody = NULL;
+    if (!atomic_compare_exchange_strong(&thread->gateway->speaker, &nobody, thread) &&
+        nobody != thread)
+        return;
+    uint64_t age_ms = tg_config_watch_age_ms(thread->gateway->watch);
+    const tg_directory_t *directory = tg_gateway_directory(thread);
+    if (directory == NULL)
+        return;
+    const tg_directory_stats_t stats = tg_directory_stats(directory);
+    tg_metric_set(thread->shard, GW_SNAPSHOT_AGE_S, 0, (int64_t)(age_ms / 1000));
+    tg_metric_set(thread->shard, GW_SNAPSHOT, GW_SNAPSHOT_TENANTS, (int64_t)stats.tenants);
+    tg_metric_set(thread->shard, GW_SNAPSHOT, GW_SNAPSHOT_KEYS, (int64_t)stats.keys);
+    tg_metric_set(thread->shard, GW_SNAPSHOT, GW_SNAPSHOT_PLANS, (int64_t)stats.plans);
+    tg_metric_set(thread->shard, GW_SNAPSHOT, GW_SNAPSHOT_BYTES, (int64_t)stats.bytes);
+    tg_metric_set(thread->shard, GW_SNAPSHOT, GW_SNAPSHOT_US, (int64_t)stats.load_us);
+}
+
 /* Gauges are set by the thread that owns the clients; a scrape sums the threads. */
 static void on_gauges(void *arg)
 {
@@ -95,6 +133,7 @@ static void on_gauges(void *arg)
         tg_metric_set(thread->shard, GW_CONNECTIONS, upstream, connections);
         tg_metric_set(thread->shard, GW_WAITING, upstream, waiting);
     }
+    set_snapshot_gauges(thread);
     if (thread->gather != NULL)
         tg_metric_set(thread->shard, GW_BUNDLE_WAITING, 0,
                       (int64_t)tg_gather_waiting(thread->gather));
@@ -108,6 +147,10 @@ static void thread_stop(void *thread_ctx)
         return;
     tg_timer_stop(&thread->gauges);
     tg_gather_close(thread->gather);
+    tg_uses_list_close(thread->uses);
+    tg_pg_pool_close(thread->admin);
+    tg_pg_pool_close(thread->pool);
+    tg_lessor_close(thread->lessor);
     for (size_t i = 0; i < TG_UP_COUNT; i++)
         tg_http_client_close(thread->clients[i]);
     if (thread->directory != NULL)
@@ -134,6 +177,37 @@ static tg_status_t open_clients(tg_gateway_thread_t *thread, tg_error_t *error)
             return status;
     }
     return TG_OK;
+}
+
+static tg_status_t open_lessor(tg_gateway_thread_t *thread, tg_error_t *error)
+{
+    const tg_gateway_config_t *config = thread->gateway->config;
+    const tg_lessor_config_t lessor = {
+        .address = config->redis_address == NULL ? "" : config->redis_address,
+        .password = config->redis_password,
+        .shares = config->gateways == 0 ? 1 : (unsigned)config->gateways,
+        .shard = thread->shard,
+    };
+    return tg_lessor_open(thread->loop, &lessor, &thread->lessor, error);
+}
+
+static tg_status_t open_keys(tg_gateway_thread_t *thread, tg_error_t *error)
+{
+    const tg_gateway_config_t *config = thread->gateway->config;
+    const tg_pg_config_t pool = {.dsn = config->pg_dsn,
+                                 .name = "tidegate-gateway",
+                                 .connections = 1,
+                                 .max_waiting = 16,
+                                 .connect_timeout_ms = 2000};
+    thread->failures = thread->gateway->failures;
+    tg_status_t status = tg_pg_pool_open(thread->loop, &pool, &thread->pool, error);
+    if (status == TG_OK)
+        status = tg_admin_open(thread->loop, config->admin_dsn, &thread->admin, error);
+    if (status != TG_OK)
+        return status;
+    thread->uses =
+        tg_uses_list_open(thread->loop, thread->gateway->uses, thread->pool, thread->shard);
+    return thread->uses == NULL ? tg_error_set(error, TG_NOMEM, "out of memory") : TG_OK;
 }
 
 static tg_status_t open_gather(tg_gateway_thread_t *thread, tg_error_t *error)
@@ -165,6 +239,10 @@ static tg_status_t thread_start(void *arg, tg_loop_t *loop, tg_metrics_shard_t *
     thread->shard = shard;
     tg_status_t status = open_clients(thread, error);
     if (status == TG_OK)
+        status = open_keys(thread, error);
+    if (status == TG_OK)
+        status = open_lessor(thread, error);
+    if (status == TG_OK)
         status = open_gather(thread, error);
     if (status != TG_OK) {
         thread_stop(thread);
@@ -189,13 +267,25 @@ static bool ready(void *arg, tg_buf_t *out)
     return fresh;
 }
 
+/* 0: not said, as in tests that fill in what they need. */
+static uint64_t failures_rate(uint64_t said)
+{
+    return said == 0 ? FAILURES_DEFAULT : said;
+}
+
 static tg_status_t open_parts(tg_gateway_t *gateway, tg_error_t *error)
 {
     assert(gateway->config != NULL);
     gateway->metrics = tg_metrics_create(tg_gateway_metrics, GW_METRIC_COUNT);
     gateway->loader = tg_directory_loader_create();
+    gateway->failures = tg_failures_create(failures_rate(gateway->config->failures_per_minute),
+                                           failures_rate(gateway->config->failures_burst));
+    gateway->uses = tg_uses_create();
+    gateway->limits = tg_limits_create(TG_DIRECTORY_TENANTS_MAX);
     gateway->routes = tg_routes_expand(tg_proxy_handle, &gateway->route_count);
-    if (gateway->metrics == NULL || gateway->loader == NULL || gateway->routes == NULL)
+    if (gateway->metrics == NULL || gateway->loader == NULL || gateway->limits == NULL ||
+        gateway->routes == NULL || gateway->failures == NULL || gateway->uses == NULL ||
+        !tg_admin_routes(&gateway->routes, &gateway->route_count))
         return tg_error_set(error, TG_NOMEM, "out of memory");
     tg_config_watch_config_t watch = {
         .dsn = gateway->config->pg_dsn,
@@ -242,6 +332,9 @@ void tg_gateway_close(tg_gateway_t *gateway)
         return;
     tg_config_watch_close(gateway->watch);
     tg_directory_loader_destroy(gateway->loader);
+    tg_failures_destroy(gateway->failures);
+    tg_uses_destroy(gateway->uses);
+    tg_limits_destroy(gateway->limits);
     tg_routes_dispose(gateway->routes, gateway->route_count);
     tg_metrics_destroy(gateway->metrics);
     free(gateway);

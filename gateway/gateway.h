@@ -12,19 +12,28 @@
 #include "common/http/server.h"
 #include "common/watch/watch.h"
 #include "gateway/gather.h"
+#include "gateway/keys/failures.h"
+#include "gateway/keys/uses.h"
+#include "gateway/limit/limits.h"
 #include "gateway/routes.h"
 
 typedef struct tg_gateway_config {
     tg_http_config_t http;
     char *pg_dsn;
+    char *admin_dsn; /* NULL or "": no admin API */
     char *secret;
     char *instances[TG_UP_COUNT];
     uint64_t max_connections; /* per upstream instance and thread */
     uint64_t max_waiting;
     uint64_t connect_timeout_ms;
-    uint64_t max_answer;      /* bytes of an upstream's answer */
+    uint64_t max_answer; /* bytes of an upstream's answer */
+    char *redis_address; /* NULL or "": limits are not shared */
+    char *redis_password;
+    uint64_t gateways;        /* that share the limits */
     uint64_t bundle_inflight; /* per thread; 0: single events travel alone */
     uint64_t bundle_linger_ms;
+    uint64_t failures_per_minute; /* wrong keys from one address */
+    uint64_t failures_burst;
     uint64_t watch_first_ms;
     uint64_t watch_poll_ms;
     uint64_t watch_stale_ms; /* /ready fails when the snapshot is older */
@@ -41,7 +50,12 @@ typedef struct tg_gateway_thread {
     tg_loop_t *loop;
     tg_metrics_shard_t *shard;
     tg_http_client_t *clients[TG_UP_COUNT];
-    tg_gather_t *gather;       /* NULL when single events travel alone */
+    tg_lessor_t *lessor;
+    tg_gather_t *gather;     /* NULL when single events travel alone */
+    tg_pg_pool_t *pool;      /* of the gateway's own role, for what requests don't wait for */
+    tg_pg_pool_t *admin;     /* of the admin API's role; NULL: it is off */
+    tg_failures_t *failures; /* borrowed */
+    tg_uses_list_t *uses;
     tg_directory_t *directory; /* reference; NULL before the first snapshot */
     uint64_t directory_version;
     tg_timer_t gauges;
@@ -50,6 +64,7 @@ typedef struct tg_gateway_thread {
 /* The newest snapshot, borrowed until the next call on this thread; NULL before the first. */
 const tg_directory_t *tg_gateway_directory(tg_gateway_thread_t *thread);
 
+tg_limits_t *tg_gateway_limits(const tg_gateway_t *gateway);
 tg_str_t tg_gateway_secret(const tg_gateway_t *gateway);
 
 /* The service over an open configuration (borrowed): for a process's whole life, or in parts for

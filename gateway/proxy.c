@@ -7,8 +7,8 @@
 
 #include "common/base/time.h"
 #include "common/event/event.h"
-#include "gateway/auth.h"
 #include "gateway/gateway.h"
+#include "gateway/keys/gate.h"
 #include "gateway/metrics.h"
 
 #define TARGET_MAX   ((size_t)32 << 10) /* bytes of an upstream target, after encoding */
@@ -21,6 +21,7 @@ struct exchange {
     const tg_public_route_t *route;
     tg_str_t tenant;
     uint64_t started_us;
+    tg_charge_t charge;
     tg_http_call_t *call; /* the one wait in flight, or */
     bool gathered;        /* `item` is it */
     tg_gather_item_t item;
@@ -40,9 +41,11 @@ static const char *const answer_headers[] = {"retry-after", "etag",           "c
                                              "vary",        "location",       "link",
                                              "allow",       "accept-encoding"};
 
+/* No more is to come from the upstream. */
 static void finish(struct exchange *exchange, unsigned result)
 {
     assert(result < GW_UP_RESULTS);
+    tg_charge_end(&exchange->charge);
     tg_metrics_shard_t *shard = exchange->thread->shard;
     unsigned upstream = exchange->route->upstream;
     tg_metric_add(shard, GW_UPSTREAM, upstream * GW_UP_RESULTS + result, 1);
@@ -80,6 +83,19 @@ static void fail_unavailable(struct exchange *exchange, const char *code, const 
                  tg_upstream_name(exchange->route->upstream), why);
 }
 
+/* Pays for the events of a batch, or for what a read has cost, by the upstream's own count. */
+static void settle(struct exchange *exchange, const tg_http_response_t *response)
+{
+    uint64_t count = 0;
+    if (tg_str_to_u64(tg_http_response_header(response, TG_HTTP_COST_HEADER), &count) != TG_OK ||
+        count > TG_LIMIT_UNITS_MAX)
+        return;
+    if (exchange->route->rate_class == TG_CLASS_INGEST)
+        tg_charge_settle_events(&exchange->charge, (int64_t)count);
+    else
+        tg_charge_settle_cost(&exchange->charge, (int64_t)count);
+}
+
 static void on_answer(void *arg, tg_status_t status, const tg_http_response_t *response)
 {
     struct exchange *exchange = arg;
@@ -89,6 +105,7 @@ static void on_answer(void *arg, tg_status_t status, const tg_http_response_t *r
 
     switch (status) {
     case TG_OK:
+        settle(exchange, response);
         finish(exchange, GW_UP_OK);
         reply_upstream(exchange, response);
         return;
@@ -119,6 +136,7 @@ static void on_gone(void *user)
     tg_gateway_thread_t *thread = exchange->thread;
     assert((exchange->call != NULL) != exchange->gathered);
     tg_metric_add(thread->shard, GW_CLIENT_GONE, 0, 1);
+    tg_charge_end(&exchange->charge);
     if (exchange->gathered)
         tg_gather_cancel(thread->gather, &exchange->item);
     else
@@ -190,6 +208,7 @@ static void forward(struct exchange *exchange)
     tg_routes_target(exchange->route, tg_http_path(req), tg_http_query_text(req), &target);
     if (target.failed) {
         tg_buf_dispose(&target);
+        tg_charge_end(&exchange->charge);
         tg_http_fail(req, 414, "uri_too_long", TG_STR(""),
                      "The request's path and query exceed %zu bytes.", TARGET_MAX);
         return;
@@ -275,86 +294,57 @@ static void gather(struct exchange *exchange)
 
 /* --- whether it may go at all --- */
 
-/* Charges the tenant's bucket and says so in the answer's headers
- * (draft-ietf-httpapi-ratelimit-headers). */
-static bool admit(tg_http_req_t *req, const tg_gateway_thread_t *thread,
-                  const tg_public_route_t *route, const tg_tenant_t *tenant)
+static void fail_memory(tg_http_req_t *req)
 {
-    assert(tenant->buckets != NULL);
-    assert(route->rate_class < TG_CLASS_COUNT);
-    char text[96];
-    const char *name = tg_route_class_name(route->rate_class);
-    const tg_plan_class_t *limit = &tenant->plan->classes[route->rate_class];
-    const tg_bucket_rate_t rate = tg_bucket_rate(limit->requests_per_second, limit->burst);
-    tg_bucket_answer_t answer = tg_bucket_take(&tenant->buckets[route->rate_class], &rate,
-                                               (int64_t)tg_time_mono_us(), 1);
-    int64_t reset_s = (answer.reset_us + TG_US_PER_SECOND - 1) / TG_US_PER_SECOND;
-    (void)snprintf(text, sizeof(text), "\"%s\";r=%lld;t=%lld", name, (long long)answer.remaining,
-                   (long long)reset_s);
-    tg_http_add_header(req, "ratelimit", tg_str_from(text));
-    (void)snprintf(text, sizeof(text), "\"%s\";q=%lld;w=1", name,
-                   (long long)limit->requests_per_second);
-    tg_http_add_header(req, "ratelimit-policy", tg_str_from(text));
-    if (answer.admitted)
-        return true;
+    tg_http_fail(req, 503, "overloaded", TG_STR(""), "The gateway is out of memory; retry.");
+}
 
-    int64_t wait_s = (answer.retry_after_us + TG_US_PER_SECOND - 1) / TG_US_PER_SECOND;
-    tg_metric_add(thread->shard, GW_LIMITED, route->rate_class, 1);
-    (void)snprintf(text, sizeof(text), "%lld", (long long)wait_s);
+static void fail_limited(tg_http_req_t *req, const tg_gateway_thread_t *thread,
+                         tg_route_class_t class, const tg_verdict_t *verdict)
+{
+    char text[TG_LIMIT_TEXT_MAX];
+    long long wait_s = (long long)tg_verdict_retry_after_s(verdict);
+    bool quota = verdict->refused == TG_LIMIT_DAY;
+
+    tg_metric_add(thread->shard, GW_LIMITED, class * TG_LIMIT_COUNT + verdict->refused, 1);
+    (void)snprintf(text, sizeof(text), "%lld", wait_s);
     tg_http_add_header(req, "retry-after", tg_str_from(text));
-    tg_http_fail(req, 429, "rate_limited", TG_STR(""),
-                 "The plan allows %lld %s requests per second; retry after %lld s.",
-                 (long long)limit->requests_per_second, name, (long long)wait_s);
-    return false;
+    tg_verdict_describe(verdict, class, text);
+    tg_http_fail(req, 429, quota ? "quota_exceeded" : "rate_limited", TG_STR(""),
+                 "The plan allows %s; retry after %lld s.", text, wait_s);
 }
 
-static void refuse(tg_http_req_t *req, tg_auth_result_t result, tg_scope_t needed)
+/* Charges the tenant's limits and says so in the answer's headers. */
+static bool admit(tg_http_req_t *req, const tg_gateway_thread_t *thread,
+                  const tg_public_route_t *route, const tg_tenant_t *tenant, tg_charge_t *charge)
 {
-    assert(result != TG_AUTH_OK);
-    if (result == TG_AUTH_FORBIDDEN) {
-        tg_http_fail(req, 403, "insufficient_scope", TG_STR(""),
-                     "This path needs a key with the scope \"%s\".", tg_scope_name(needed));
-        return;
-    }
-    /* Browsers ask people for a password on Basic, so it is offered to registry clients only. */
-    bool basic = tg_http_matched(req)->format == TG_HTTP_CONFLUENT;
-    tg_http_add_header(req, "www-authenticate",
-                       basic ? TG_STR("Basic realm=\"tidegate\", Bearer realm=\"tidegate\"")
-                             : TG_STR("Bearer realm=\"tidegate\""));
-    if (result == TG_AUTH_MISSING)
-        tg_http_fail(req, 401, "missing_key", TG_STR(""),
-                     "Send an API key as X-API-Key, Authorization: Bearer, or the password of "
-                     "Basic.");
-    else
-        tg_http_fail(req, 401, "invalid_key", TG_STR(""),
-                     "The API key is malformed, unknown, expired or revoked.");
-}
+    const tg_limit_request_t request = {
+        .tenant = tg_str_from(tenant->id),
+        .number = tenant->number,
+        .plan = tenant->plan,
+        .class = route->rate_class,
+        .body_bytes = (int64_t)tg_http_body(req).len,
+    };
+    char limit[TG_LIMIT_TEXT_MAX], policy[TG_LIMIT_TEXT_MAX];
+    tg_verdict_t verdict;
 
-/* The tenant of the request's key, or NULL when the request has been answered. */
-static const tg_tenant_t *authenticate(tg_http_req_t *req, tg_gateway_thread_t *thread,
-                                       const tg_public_route_t *route)
-{
-    const tg_directory_t *directory = tg_gateway_directory(thread);
-    if (directory == NULL) {
-        tg_metric_add(thread->shard, GW_AUTH, GW_AUTH_NOT_LOADED, 1);
-        tg_http_add_header(req, "retry-after", TG_STR("1"));
-        tg_http_fail(req, 503, "not_ready", TG_STR(""), "The gateway has not read its keys yet.");
-        return NULL;
+    if (request.body_bytes > request.plan->max_body) {
+        tg_http_fail(req, 413, "body_too_large", TG_STR(""),
+                     "The plan allows bodies of at most %lld bytes.",
+                     (long long)request.plan->max_body);
+        return false;
     }
-    static const unsigned labels[] = {[TG_AUTH_OK] = GW_AUTH_OK,
-                                      [TG_AUTH_MISSING] = GW_AUTH_MISSING,
-                                      [TG_AUTH_INVALID] = GW_AUTH_INVALID,
-                                      [TG_AUTH_FORBIDDEN] = GW_AUTH_FORBIDDEN};
-    tg_credentials_t credentials = {tg_http_header(req, "authorization"),
-                                    tg_http_header(req, "x-api-key")};
-    tg_identity_t identity = {.key = NULL};
-    tg_auth_result_t result =
-        tg_auth_check(directory, &credentials, route->scope, tg_time_now(), &identity);
-    tg_metric_add(thread->shard, GW_AUTH, labels[result], 1);
-    if (result == TG_AUTH_OK)
-        return identity.tenant;
-    refuse(req, result, route->scope);
-    return NULL;
+    if (tg_limits_admit(tg_gateway_limits(thread->gateway), thread->lessor, &request, charge,
+                        &verdict) != TG_OK) {
+        fail_memory(req);
+        return false;
+    }
+    tg_verdict_write(&verdict, request.plan, request.class, limit, policy);
+    tg_http_add_header(req, "ratelimit", tg_str_from(limit));
+    tg_http_add_header(req, "ratelimit-policy", tg_str_from(policy));
+    if (verdict.refused != TG_LIMIT_NONE)
+        fail_limited(req, thread, request.class, &verdict);
+    return verdict.refused == TG_LIMIT_NONE;
 }
 
 void tg_proxy_handle(tg_http_req_t *req, void *thread_ctx)
@@ -362,16 +352,20 @@ void tg_proxy_handle(tg_http_req_t *req, void *thread_ctx)
     tg_gateway_thread_t *thread = thread_ctx;
     const tg_public_route_t *route = tg_http_matched(req)->user;
     assert(thread != NULL && route != NULL);
-    const tg_tenant_t *tenant = authenticate(req, thread, route);
-    if (tenant == NULL || !admit(req, thread, route, tenant))
+    tg_identity_t identity;
+    tg_charge_t charge;
+    if (!tg_gate_enter(req, thread, route->scope, &identity) ||
+        !admit(req, thread, route, identity.tenant, &charge))
         return;
 
-    tg_str_t id = tg_arena_copy(tg_http_arena(req), tg_str_from(tenant->id));
+    tg_str_t id = tg_arena_copy(tg_http_arena(req), tg_str_from(identity.tenant->id));
     struct exchange *exchange = tg_arena_alloc(tg_http_arena(req), sizeof(*exchange));
     if (exchange == NULL || id.ptr == NULL) {
-        tg_http_fail(req, 503, "overloaded", TG_STR(""), "The gateway is out of memory; retry.");
+        tg_charge_end(&charge);
+        fail_memory(req);
         return;
     }
+    exchange->charge = charge;
     exchange->req = req;
     exchange->thread = thread;
     exchange->route = route;

@@ -15,17 +15,11 @@
 
 #define BATCH_ROWS 5000 /* of a whole load: bounds what libpq holds at once */
 #define SQL_MAX    1024
-#define BLOCK      TG_CHUNK_TENANTS /* tenants' buckets made at once; they never move */
-
-typedef struct tg_tenant_buckets {
-    tg_bucket_t classes[TG_CLASS_COUNT];
-} tg_tenant_buckets_t;
 
 struct tg_directory_loader {
     tg_table_t *numbers; /* tenant id → number + 1 */
     uint32_t *free_numbers;
     uint32_t free_count, next_number;
-    tg_tenant_buckets_t *buckets[TG_CHUNKS];
     tg_table_t *plan_numbers; /* plan name → number + 1 */
     tg_directory_t *last;
     uint64_t version; /* of `last` */
@@ -69,8 +63,6 @@ void tg_directory_loader_destroy(tg_directory_loader_t *loader)
     if (loader == NULL)
         return;
     tg_directory_unref(loader->last);
-    for (size_t i = 0; i < TG_CHUNKS; i++)
-        free(loader->buckets[i]);
     tg_table_destroy(loader->plan_numbers);
     tg_table_destroy(loader->numbers);
     free(loader->free_numbers);
@@ -89,21 +81,15 @@ static uint32_t as_number(const void *value)
     return (uint32_t)((uintptr_t)value - 1);
 }
 
-/* The tenant's buckets, full of balance when the number is new. */
 static tg_status_t give_number(tg_directory_loader_t *loader, tg_str_t id, uint32_t *out_number)
 {
     uint32_t number =
         loader->free_count > 0 ? loader->free_numbers[loader->free_count - 1] : loader->next_number;
     if (number >= TG_DIRECTORY_TENANTS_MAX)
         return TG_FULL;
-    tg_tenant_buckets_t **block = &loader->buckets[number / BLOCK];
-    if (*block == NULL && (*block = calloc(BLOCK, sizeof(**block))) == NULL)
-        return TG_NOMEM;
     tg_status_t status = tg_table_put(loader->numbers, id, as_value(number));
     if (status != TG_OK)
         return status;
-    for (size_t i = 0; i < TG_CLASS_COUNT; i++)
-        atomic_store(&(*block)[number % BLOCK].classes[i].arrival_us, 0);
     if (loader->free_count > 0)
         loader->free_count--;
     else
@@ -259,7 +245,6 @@ static tg_status_t read_tenant(struct load *load, const PGresult *rows, int row)
     slot->tenant.number = number;
     slot->tenant.disabled = is_true(rows, row, 1);
     slot->tenant.is_operator = is_true(rows, row, 2);
-    slot->tenant.buckets = load->loader->buckets[number / BLOCK][number % BLOCK].classes;
     return TG_OK;
 }
 
@@ -326,6 +311,9 @@ static tg_status_t read_key(struct load *load, const PGresult *rows, int row)
     /* one key's 'infinity' must not cost everybody the snapshot */                                \
     "case when k.expires_at is not null then"                                                      \
     " least(greatest(extract(epoch from k.expires_at) * 1000000, 0), 9e18)::bigint end"
+/* those that expired long ago take no room */
+#define KEY_LIVES                                                                                  \
+    "k.revoked_at is null and (k.expires_at is null or k.expires_at > now() - interval '1 day')"
 #define KEY_COLUMNS ", k.tenant_id, k.secret_sha256, array_to_string(k.scopes, ','), " KEY_EXPIRY
 #define TENANT_COLUMNS                                                                             \
     ", t.disabled_at is not null, t.operator, t.plan, control.limits_text(t.limits)"
@@ -345,9 +333,9 @@ static const struct kind {
      "select c.id" TENANT_COLUMNS CHANGED("tenant"),
      ") c left join control.tenants t on t.id = c.id and t.deleted_at is null", read_tenant,
      TG_DIRECTORY_TENANTS_MAX},
-    {"select k.id" KEY_COLUMNS " from control.api_keys k where k.revoked_at is null",
+    {"select k.id" KEY_COLUMNS " from control.api_keys k where " KEY_LIVES,
      "select c.id" KEY_COLUMNS CHANGED("key"),
-     ") c left join control.api_keys k on k.id = c.id and k.revoked_at is null", read_key,
+     ") c left join control.api_keys k on k.id = c.id and " KEY_LIVES, read_key,
      TG_DIRECTORY_KEYS_MAX},
 };
 

@@ -3,14 +3,13 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
 #include "common/base/time.h"
 #include "gateway/auth.h"
 #include "gateway/tests/control.h"
-
-#define SECOND TG_US_PER_SECOND
 
 static control_t control;
 static PGconn *pg;
@@ -164,27 +163,141 @@ static void a_revoked_key_is_left_out_and_a_disabled_tenants_refused(void **stat
     tg_directory_release(after, loader);
 }
 
-static void an_empty_bucket_stays_empty_over_a_reload(void **state)
+static void a_tenant_keeps_its_number_until_it_is_deleted(void **state)
+{
+    (void)state;
+    char key[TG_KEY_LEN + 1], other[TG_KEY_LEN + 1];
+    control_sql(&control, "insert into control.tenants (id) values ('first')");
+    control_key(&control, "first", "read", "null", key);
+    tg_directory_t *before = load();
+    uint32_t number = tenant_of(before, key)->number;
+
+    control_sql(&control, "update control.tenants set name = 'First' where id = 'first'");
+    tg_directory_t *after = load();
+    assert_int_equal(tenant_of(after, key)->number, number);
+    tg_directory_release(after, loader);
+
+    /* Its key is not revoked, and yet opens nothing: above all not the tenant with its number. */
+    control_sql(&control, "update control.tenants set disabled_at = now(), deleted_at = now()"
+                          " where id = 'first'");
+    tg_directory_release(load(), loader);
+    control_sql(&control, "insert into control.tenants (id) values ('second')");
+    control_key(&control, "second", "read", "null", other);
+    after = load();
+    assert_int_equal(tenant_of(after, other)->number, number);
+    assert_null(find(after, key));
+    assert_string_equal(tenant_of(before, key)->id, "first"); /* the old one stands */
+    tg_directory_release(before, loader);
+    tg_directory_release(after, loader);
+}
+
+static void a_change_is_read_alone_and_all_after_a_reconnect(void **state)
 {
     (void)state;
     char key[TG_KEY_LEN + 1];
-    control_sql(&control, "insert into control.plans values ('one', 1, 1);"
-                          " insert into control.tenants (id, plan) values ('slow', 'one')");
-    control_key(&control, "slow", "read", "null", key);
-    tg_directory_t *first = load();
-    const tg_tenant_t *tenant = tenant_of(first, key);
-    const tg_bucket_rate_t rate = tg_bucket_rate(1, 1);
-    tg_bucket_t *bucket = &tenant->buckets[TG_CLASS_READ];
-    assert_true(tg_bucket_take(bucket, &rate, SECOND, 1).admitted);
-    assert_false(tg_bucket_take(bucket, &rate, SECOND, 1).admitted);
-    tg_directory_release(first, loader);
+    control_key(&control, "acme", "read", "null", key);
+    tg_directory_release(load(), loader);
+    control_sql(&control,
+                "update control.plans set requests_per_second = 77 where name = 'small';"
+                " update control.tenants set limits = '{\"read_burst\": 3}' where id = 'acme'");
+    tg_directory_t *directory = load();
+    assert_false(tg_directory_stats(directory).whole);
+    const tg_plan_t *plan = tenant_of(directory, key)->plan;
+    assert_int_equal(plan->classes[TG_CLASS_READ].requests_per_second, 77);
+    assert_int_equal(plan->classes[TG_CLASS_READ].burst, 3);
+    assert_int_equal(plan->classes[TG_CLASS_INGEST].burst, 7);
+    tg_directory_release(directory, loader);
 
-    tg_directory_t *second = load();
-    tenant = tenant_of(second, key);
-    assert_ptr_equal(&tenant->buckets[TG_CLASS_READ], bucket);
-    assert_false(tg_bucket_take(bucket, &rate, SECOND, 1).admitted);
-    assert_true(tg_bucket_take(&tenant->buckets[TG_CLASS_INGEST], &rate, SECOND, 1).admitted);
-    tg_directory_release(second, loader);
+    /* The plan alone: the tenant's own limit stays over it. */
+    control_sql(&control, "update control.plans set burst = 9, limits = '{\"weight\": 5}'"
+                          " where name = 'small'");
+    directory = load();
+    assert_false(tg_directory_stats(directory).whole);
+    plan = tenant_of(directory, key)->plan;
+    assert_int_equal(plan->classes[TG_CLASS_READ].burst, 3);
+    assert_int_equal(plan->classes[TG_CLASS_INGEST].burst, 9);
+    assert_int_equal(plan->weight, 5);
+    size_t keys = tg_directory_stats(directory).keys;
+    tg_directory_release(directory, loader);
+
+    PQreset(pg);
+    directory = load();
+    assert_true(tg_directory_stats(directory).whole);
+    assert_int_equal(tg_directory_stats(directory).keys, keys);
+    tg_directory_release(directory, loader);
+    control_sql(&control, "delete from control.api_keys where id = '%.12s'", key + 3);
+    directory = load();
+    assert_false(tg_directory_stats(directory).whole);
+    assert_null(find(directory, key));
+    tg_directory_release(directory, loader);
+}
+
+static void a_statement_on_very_many_rows_makes_everything_be_read(void **state)
+{
+    (void)state;
+    tg_directory_release(load(), loader);
+    control_sql(&control, "insert into control.api_keys (id, tenant_id, secret_sha256, scopes)"
+                          " select lpad(n::text, 12, 'x'), 'acme', sha256(n::text::bytea), '{read}'"
+                          " from generate_series(1, 12000) n");
+    tg_directory_t *directory = load();
+    assert_true(tg_directory_stats(directory).whole);
+    const tg_tenant_t *tenant = NULL;
+    for (unsigned i = 1; i <= 12000; i++) {
+        char id[16];
+        char padded[TG_KEY_ID_LEN + 1] = "xxxxxxxxxxxx";
+        (void)snprintf(id, sizeof(id), "%u", i);
+        memcpy(padded + TG_KEY_ID_LEN - strlen(id), id, strlen(id));
+        assert_non_null(tg_directory_find(directory, tg_str_from(padded), &tenant));
+    }
+    tg_directory_release(directory, loader);
+    control_sql(&control, "delete from control.api_keys where id like 'x%%'");
+    directory = load();
+    assert_null(tg_directory_find(directory, TG_STR("xxxxxxxxxxx1"), &tenant));
+    tg_directory_release(directory, loader);
+}
+
+static void the_scope_admin_counts_for_operators_only(void **state)
+{
+    (void)state;
+    char key[TG_KEY_LEN + 1], operators[TG_KEY_LEN + 1];
+    control_sql(&control, "insert into control.tenants (id, operator) values ('ops', true)");
+    control_key(&control, "acme", "admin,read", "null", key);
+    control_key(&control, "ops", "admin", "null", operators);
+    tg_directory_t *directory = load();
+    assert_int_equal(check(directory, key, TG_SCOPE_ADMIN), TG_AUTH_FORBIDDEN);
+    assert_int_equal(check(directory, key, TG_SCOPE_READ), TG_AUTH_OK);
+    assert_int_equal(check(directory, operators, TG_SCOPE_ADMIN), TG_AUTH_OK);
+    assert_int_equal(check(directory, operators, TG_SCOPE_READ), TG_AUTH_FORBIDDEN);
+    tg_directory_release(directory, loader);
+}
+
+/* One list in two languages. */
+static void the_table_of_limits_is_that_of_the_database(void **state)
+{
+    (void)state;
+    PGconn *owner = PQconnectdb(control.server.dsn);
+    PGresult *rows = PQexec(owner, "select name, low, high, coalesce(fallback::text, '-')"
+                                   " from control.limits");
+    assert_int_equal(PQresultStatus(rows), PGRES_TUPLES_OK);
+    int count = 0;
+    for (const tg_plan_limit_t *limit; (limit = tg_plan_limit((size_t)count)) != NULL; count++) {
+        char expected[128] = "", found[128] = "";
+        char fallback[24] = "-";
+        if (limit->fallback != TG_PLAN_UNSET)
+            (void)snprintf(fallback, sizeof(fallback), "%lld", (long long)limit->fallback);
+        (void)snprintf(expected, sizeof(expected), "%s %lld %lld %s", limit->name,
+                       (long long)limit->low, (long long)limit->high, fallback);
+        for (int row = 0; row < PQntuples(rows); row++) {
+            if (strcmp(PQgetvalue(rows, row, 0), limit->name) == 0)
+                (void)snprintf(found, sizeof(found), "%s %s %s %s", PQgetvalue(rows, row, 0),
+                               PQgetvalue(rows, row, 1), PQgetvalue(rows, row, 2),
+                               PQgetvalue(rows, row, 3));
+        }
+        assert_string_equal(found, expected);
+    }
+    assert_int_equal(PQntuples(rows), count);
+    PQclear(rows);
+    PQfinish(owner);
 }
 
 static void a_snapshot_is_refused_when_either_query_fails(void **state)
@@ -235,7 +348,11 @@ int main(void)
         cmocka_unit_test(a_key_is_valid_for_its_scopes_and_with_its_secret_only),
         cmocka_unit_test(keys_expire_at_their_time),
         cmocka_unit_test(a_revoked_key_is_left_out_and_a_disabled_tenants_refused),
-        cmocka_unit_test(an_empty_bucket_stays_empty_over_a_reload),
+        cmocka_unit_test(a_tenant_keeps_its_number_until_it_is_deleted),
+        cmocka_unit_test(a_change_is_read_alone_and_all_after_a_reconnect),
+        cmocka_unit_test(a_statement_on_very_many_rows_makes_everything_be_read),
+        cmocka_unit_test(the_scope_admin_counts_for_operators_only),
+        cmocka_unit_test(the_table_of_limits_is_that_of_the_database),
         cmocka_unit_test(a_snapshot_is_refused_when_either_query_fails),
         cmocka_unit_test(scopes_have_the_names_of_the_control_tables),
     };

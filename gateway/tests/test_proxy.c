@@ -363,7 +363,9 @@ static void an_empty_bucket_is_429_and_says_when_to_come_back(void **state)
     test_assert_has(answer, "\r\nretry-after: 1\r\n");
     test_assert_has(answer, "\r\nratelimit: \"read\";r=0;");
     expect(answer, 429, "\"code\":\"rate_limited\"");
-    assert_int_equal(metric("tidegate_gateway_rate_limited_total{class=\"read\"}"), 1);
+    assert_int_equal(metric(
+                         "tidegate_gateway_rate_limited_total{class=\"read\",limit=\"requests\"}"),
+                     1);
     /* Nobody else pays for it: not the tenant's other class, not another tenant. */
     expect(send_request("POST /v1/events/order", headers, "{}"), 503, "upstream_unavailable");
     expect(ask("GET /v1/metrics", "", ""), 200, "{}");
