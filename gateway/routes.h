@@ -1,4 +1,4 @@
-/* The public route table: which path goes to which service, what scope and bucket it needs.
+/* The public route table: which path goes to which service, what scope and limits it needs.
  *
  * One row per public path; the rows of v1 answer under /v1, /api/v1 and without a version. The
  * table is expanded once at start into what the HTTP shell wants.
