@@ -41,8 +41,10 @@ static json_t *forms_of(const tg_avro_schema_t *schema)
 {
     json_t *answer = json_pack("{s:b}", "ok", 1);
     tg_buf_t form = tg_buf_make(TEXT_MAX), text = tg_buf_make(TEXT_MAX);
+    tg_buf_t normalized = tg_buf_make(TEXT_MAX);
     uint8_t md5[TG_MD5_LEN], sha256[TG_SHA256_LEN];
-    if (tg_avro_canonical(schema, &form) != TG_OK || tg_avro_print(schema, &text) != TG_OK)
+    if (tg_avro_canonical(schema, &form) != TG_OK || tg_avro_print(schema, &text) != TG_OK ||
+        tg_avro_print_normalized(schema, &normalized) != TG_OK)
         abort();
     char crc[17];
     snprintf(crc, sizeof(crc), "%016llx",
@@ -50,12 +52,14 @@ static json_t *forms_of(const tg_avro_schema_t *schema)
     tg_avro_fingerprint_md5(tg_buf_view(&form), md5);
     tg_avro_fingerprint_sha256(tg_buf_view(&form), sha256);
     json_object_set_new(answer, "text", json_stringn(text.data, text.len));
+    json_object_set_new(answer, "normalized", json_stringn(normalized.data, normalized.len));
     json_object_set_new(answer, "canonical", json_stringn(form.data, form.len));
     json_object_set_new(answer, "crc64", json_string(crc));
     json_object_set_new(answer, "md5", hex_of(md5, sizeof(md5)));
     json_object_set_new(answer, "sha256", hex_of(sha256, sizeof(sha256)));
     tg_buf_dispose(&form);
     tg_buf_dispose(&text);
+    tg_buf_dispose(&normalized);
     return answer;
 }
 
