@@ -21,6 +21,7 @@ struct schema {
     char subject[TG_SUBJECT_MAX + 1];
     tg_identity_t identity;
     tg_buf_t text, printed;
+    bool known; /* registered, as far as was asked */
 };
 
 struct tg_builtin {
@@ -151,20 +152,29 @@ static void find(tg_builtin_t *builtin);
 
 static void try_later(tg_builtin_t *builtin, tg_status_t status, const tg_pg_answer_t *answer)
 {
-    tg_log_warn("builtin_schema_waits", TG_F_TEXT("subject", builtin->schemas[builtin->at].subject),
+    tg_log_warn("builtin_schemas_wait", TG_F_INT("missing", tg_builtin_missing(builtin)),
                 TG_F_TEXT("reason", tg_status_name(status)),
                 TG_F_TEXT("error", answer != NULL ? answer->message : "out of memory"),
                 TG_F_TEXT("action", "not ready; trying again in 1 s"));
     tg_timer_start(builtin->loop, &builtin->retry, RETRY_MS, age, builtin);
 }
 
+static void add(tg_builtin_t *builtin);
+
+/* Registers what is not there, one after the other. */
 static void next(tg_builtin_t *builtin)
 {
-    assert(builtin->at < builtin->count);
-    builtin->at++;
-    atomic_store(&builtin->missing, builtin->count - builtin->at);
-    if (builtin->at < builtin->count)
-        find(builtin);
+    size_t missing = 0, first = builtin->count;
+    for (size_t i = builtin->count; i-- > 0;) {
+        if (builtin->schemas[i].known)
+            continue;
+        missing++;
+        first = i;
+    }
+    builtin->at = first;
+    atomic_store(&builtin->missing, missing);
+    if (missing > 0)
+        add(builtin);
     else
         tg_log_info("builtin_schemas_ready", TG_F_INT("count", builtin->count));
 }
@@ -195,6 +205,7 @@ static void on_registered(void *arg, tg_status_t status, const tg_pg_answer_t *a
     tg_log_info("builtin_schema_registered",
                 TG_F_TEXT("subject", builtin->schemas[builtin->at].subject), TG_F_STR("id", row.id),
                 TG_F_STR("version", row.version));
+    builtin->schemas[builtin->at].known = true;
     next(builtin);
 }
 
@@ -223,21 +234,29 @@ static void on_found(void *arg, tg_status_t status, const tg_pg_answer_t *answer
         try_later(builtin, status, answer);
         return;
     }
-    if (tg_store_read_row(answer->results[0], 0).found)
-        next(builtin);
+    for (size_t i = 0; i < answer->count; i++)
+        builtin->schemas[builtin->at++].known = tg_store_read_row(answer->results[i], 0).found;
+    if (builtin->at < builtin->count)
+        find(builtin);
     else
-        add(builtin);
+        next(builtin);
 }
 
 static void find(tg_builtin_t *builtin)
 {
     assert(builtin->at < builtin->count);
     assert(builtin->call == NULL);
-    const struct schema *schema = &builtin->schemas[builtin->at];
-    tg_store_wanted_t wanted = {.identity = {schema->identity.hex, TG_IDENTITY_LEN}};
+    tg_pg_stmt_t stmts[TG_PG_STATEMENTS_MAX];
+    size_t count = 0;
     tg_store_ask_t question = ask(builtin, on_found);
-    builtin->call = tg_store_find(&question, tg_str_from(schema->subject), &wanted,
-                                  (tg_store_form_t){.deleted = false});
+    while (count < TG_PG_STATEMENTS_MAX && builtin->at + count < builtin->count) {
+        const struct schema *schema = &builtin->schemas[builtin->at + count];
+        tg_store_wanted_t wanted = {.identity = {schema->identity.hex, TG_IDENTITY_LEN}};
+        stmts[count++] = tg_store_find_stmt(&question, tg_str_from(schema->subject), &wanted,
+                                            (tg_store_form_t){.deleted = false});
+    }
+    builtin->call = tg_pg_call(builtin->pool, NULL, stmts, count, question.deadline_at_ms,
+                               question.done, question.arg);
     if (builtin->call == NULL)
         try_later(builtin, TG_NOMEM, NULL);
 }
@@ -292,8 +311,10 @@ static void on_old(void *arg, tg_status_t status, const tg_pg_answer_t *answer)
         try_later(builtin, status, answer);
     else if (PQntuples(answer->results[0]) > 0)
         print(builtin, answer->results[0]);
-    else
+    else {
+        builtin->at = 0;
         find(builtin);
+    }
 }
 
 static void age(void *arg)

@@ -14,7 +14,7 @@
 #include "registry/store/answers.h"
 #include "registry/submission.h"
 
-#define STARTING_MS  50 /* gauges and readiness while not ready */
+#define STARTING_MS  5 /* gauges and readiness while not ready */
 #define GAUGES_MS    500
 #define LOOK_CALL_MS 2000
 #define MAX_WAITING  1024

@@ -151,15 +151,21 @@ static tg_pg_call_t *call(const tg_store_ask_t *ask, const tg_pg_stmt_t *stmt)
     return tg_store_call(ask, stmt, 1);
 }
 
+tg_pg_stmt_t tg_store_find_stmt(const tg_store_ask_t *ask, tg_str_t subject,
+                                const tg_store_wanted_t *wanted, tg_store_form_t form)
+{
+    assert(wanted->identity.len == 64);
+    return (tg_pg_stmt_t){find_sql,
+                          8,
+                          {ask->context, ask->behind, subject, tg_store_flag(form.deleted),
+                           wanted->identity, tg_store_flag(form.original), wanted->printed,
+                           tg_store_flag(wanted->has_references)}};
+}
+
 tg_pg_call_t *tg_store_find(const tg_store_ask_t *ask, tg_str_t subject,
                             const tg_store_wanted_t *wanted, tg_store_form_t form)
 {
-    assert(wanted->identity.len == 64);
-    tg_pg_stmt_t stmt = {find_sql,
-                         8,
-                         {ask->context, ask->behind, subject, tg_store_flag(form.deleted),
-                          wanted->identity, tg_store_flag(form.original), wanted->printed,
-                          tg_store_flag(wanted->has_references)}};
+    tg_pg_stmt_t stmt = tg_store_find_stmt(ask, subject, wanted, form);
     return call(ask, &stmt);
 }
 

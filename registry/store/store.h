@@ -65,6 +65,8 @@ typedef struct tg_store_wanted {
  * it must have (the newest). */
 tg_pg_call_t *tg_store_find(const tg_store_ask_t *ask, tg_str_t subject,
                             const tg_store_wanted_t *wanted, tg_store_form_t form);
+tg_pg_stmt_t tg_store_find_stmt(const tg_store_ask_t *ask, tg_str_t subject,
+                                const tg_store_wanted_t *wanted, tg_store_form_t form);
 tg_pg_call_t *tg_store_version(const tg_store_ask_t *ask, tg_str_t subject, uint32_t version,
                                tg_store_form_t form);
 tg_pg_call_t *tg_store_with_metadata(const tg_store_ask_t *ask, tg_str_t subject, tg_str_t wanted,
