@@ -236,7 +236,9 @@ void tg_buf_json_string(tg_buf_t *buf, tg_str_t text)
     const uint8_t *at = (const uint8_t *)text.ptr;
     size_t left = text.len;
     char *to = tg_buf_reserve(buf, text.len + 2);
-    if (to != NULL && left > 0 && all_plain(at, left)) {
+    if (to == NULL)
+        return;
+    if (left > 0 && all_plain(at, left)) {
         *to = '"';
         memcpy(to + 1, at, left);
         to[left + 1] = '"';

@@ -51,7 +51,7 @@ static void begin_member(struct decode *d, tg_str_t name)
 static tg_status_t read_free_form(struct decode *d, const tg_event_field_t *field)
 {
     assert(field->json);
-    tg_str_t text;
+    tg_str_t text = {NULL, 0};
     tg_error_t why;
     const tg_json_node_t *nodes;
     size_t count;

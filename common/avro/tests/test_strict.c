@@ -40,7 +40,7 @@ static int close_fixture(void **state)
 static tg_status_t there_and_back(struct fixture *f, const char *schema_text, const char *json)
 {
     tg_avro_schema_t *schema = NULL;
-    const tg_json_node_t *nodes;
+    const tg_json_node_t *nodes = NULL;
     tg_error_t error = {0};
     size_t count;
     if (tg_avro_schema_parse(tg_str_from(schema_text), &schema, &error) != TG_OK ||

@@ -204,10 +204,12 @@ static tg_status_t compile_record(struct compile *c, tg_avro_plan_node_t *node)
     size_t most = (size_t)node->writer->count + node->reader->count;
     int32_t *map = calloc(most + 1, sizeof(*map));
     tg_avro_step_t *steps = tg_arena_array(c->plan->arena, most + 1, sizeof(*steps));
-    tg_status_t status = map == NULL || steps == NULL ? no_memory(c) : TG_OK;
-    struct match m = {.sources = map, .targets = map + (map == NULL ? 0 : node->reader->count)};
-    if (status == TG_OK)
-        status = match_fields(c, node, &m);
+    if (map == NULL || steps == NULL) {
+        free(map);
+        return no_memory(c);
+    }
+    struct match m = {.sources = map, .targets = map + node->reader->count};
+    tg_status_t status = match_fields(c, node, &m);
     if (status == TG_OK && node->action != TG_AVRO_ACT_REFUSE) {
         node->action = TG_AVRO_ACT_RECORD;
         node->as.record.steps = steps;
@@ -437,6 +439,7 @@ static tg_status_t compile_pair(struct compile *c, const tg_avro_type_t *writer,
     tg_status_t status = add_node(c, writer, reader, key, &node);
     if (status != TG_OK)
         return status;
+    assert(node != NULL);
     *out_node = node;
     c->depth++;
     status = compile_kind(c, node);
@@ -525,6 +528,7 @@ static tg_status_t compile_root(tg_avro_plan_t *plan, const tg_avro_type_t *writ
     tg_table_destroy(c.seen);
     if (status != TG_OK)
         return status;
+    assert(plan->root != NULL);
     if (plan->root->action == TG_AVRO_ACT_REFUSE)
         return tg_error_set(error, TG_INVALID, "%s", plan->root->as.why);
     mark_same(plan);

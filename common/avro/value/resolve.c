@@ -69,6 +69,7 @@ static tg_status_t run_real(struct resolve *x, const tg_avro_plan_node_t *node)
         tg_status_t status = tg_avro_take_raw(&x->reader, sizeof(narrow), &bytes);
         if (status != TG_OK)
             return status;
+        assert(bytes.ptr != NULL);
         memcpy(&narrow, bytes.ptr, sizeof(narrow));
         tg_avro_write_double(x->out, (double)narrow);
         return TG_OK;

@@ -97,8 +97,8 @@ static tg_status_t skip_container(tg_avro_reader_t *r, const tg_avro_type_t *typ
 tg_status_t tg_avro_skip(tg_avro_reader_t *r, const tg_avro_type_t *type)
 {
     assert(type != NULL);
-    tg_str_t bytes;
-    size_t index;
+    tg_str_t bytes = {NULL, 0};
+    size_t index = 0;
     switch (type->kind) {
     case TG_AVRO_NULL:
         return TG_OK;
