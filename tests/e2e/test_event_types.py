@@ -231,3 +231,4 @@ def test_types_can_come_from_another_registry(stack, tenant, name):
         assert send("order", events.promised(events.now())["order"]).status_code == 202
         assert error_of(send(name + "x", {})).code == "unknown_type"
     assert {(row.type, row.value) for row in tenant.wait_for(2)} >= {(name, 7)}
+    assert not [log for log in (stack.run / "log").glob("*.log") if b"lovelace" in log.read_bytes()]

@@ -291,6 +291,29 @@ static void a_wrong_secret_is_not_ready_and_says_so(void **state)
     fake_registry_close(registry);
 }
 
+static void another_registry_that_refuses_the_credentials_is_not_ready(void **state)
+{
+    (void)state;
+    fake_registry_t *registry = fake_registry_open(0); /* lets nobody in without the secret */
+    char url[64], user[] = "ada", password[] = "lovelace";
+    (void)snprintf(url, sizeof(url), "http://127.0.0.1:%u", fake_registry_port(registry));
+    const tg_registry_site_config_t site = {.url = url, .user = user, .password = password};
+    const tg_registry_client_config_t config = {&site, 1000, 1000};
+    tg_registry_client_t *client = NULL;
+    tg_event_type_t *type = NULL;
+    tg_error_t error = {.status = TG_OK};
+    assert_int_equal(tg_registry_client_open(&config, &client, &error), TG_OK);
+    assert_int_equal(tg_registry_schema_wait(client, ACME, ORDER, FAKE_ORDER_1, 5000, &type),
+                     TG_UNAVAILABLE);
+    tg_buf_t detail = tg_buf_make(1024);
+    assert_false(tg_registry_client_ready(client, &detail));
+    assert_non_null(memmem(detail.data, detail.len, "credentials", 11));
+    assert_null(memmem(detail.data, detail.len, password, strlen(password)));
+    tg_buf_dispose(&detail);
+    tg_registry_client_close(client);
+    fake_registry_close(registry);
+}
+
 struct asker {
     struct fixture *f;
     atomic_uint good;
@@ -388,6 +411,7 @@ int main(void)
         cmocka_unit_test(a_dead_registry_changes_nothing_for_known_types),
         cmocka_unit_test(readiness_follows_the_registry),
         cmocka_unit_test(a_wrong_secret_is_not_ready_and_says_so),
+        cmocka_unit_test(another_registry_that_refuses_the_credentials_is_not_ready),
         cmocka_unit_test(many_threads_share_one_fetch),
         cmocka_unit_test(waiting_for_an_unreachable_registry_ends_in_time),
         cmocka_unit_test(closing_answers_what_is_open),
