@@ -75,7 +75,7 @@ static bool grow_pairs(struct checker *c)
     return true;
 }
 
-/* Gives the pair's slot, new ones IN_WORK; NULL without memory. */
+/* Gives the pair's slot, new ones IN_WORK; NULL without memory or at the limit. */
 static struct pair *recall(struct checker *c, const tg_avro_type_t *reader,
                            const tg_avro_type_t *writer, bool *out_new)
 {
@@ -83,6 +83,10 @@ static struct pair *recall(struct checker *c, const tg_avro_type_t *reader,
         return NULL;
     struct pair *pair = find_pair(c->pairs, c->slots, reader, writer);
     *out_new = pair->reader == NULL;
+    if (*out_new && c->pair_count == TG_AVRO_COMPAT_PAIRS_MAX) {
+        c->status = TG_TOO_LARGE;
+        return NULL;
+    }
     if (*out_new) {
         *pair = (struct pair){reader, writer, IN_WORK};
         c->pair_count++;

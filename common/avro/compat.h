@@ -13,8 +13,8 @@
  *
  * Logical types do not count. Each incompatibility is listed once, where it was first met.
  *
- * Work is bounded: each pair of types is compared once (and once more to say why it failed), at
- * most TG_AVRO_COMPAT_STEPS_MAX comparisons and TG_AVRO_COMPAT_DEPTH_MAX levels deep.
+ * Work and memory are bounded: each pair of types is compared once (and once more to say why it
+ * failed), within the limits below.
  *
  * Threads: any; nothing is kept between calls. */
 #ifndef TG_AVRO_COMPAT_H
@@ -22,8 +22,9 @@
 
 #include "common/avro/schema.h"
 
-#define TG_AVRO_COMPAT_FOUND_MAX 64 /* incompatibilities that are listed */
-#define TG_AVRO_COMPAT_STEPS_MAX 200000u
+#define TG_AVRO_COMPAT_FOUND_MAX 64       /* incompatibilities that are listed */
+#define TG_AVRO_COMPAT_STEPS_MAX 1000000u /* comparisons */
+#define TG_AVRO_COMPAT_PAIRS_MAX 200000u  /* pairs of types that have parts */
 #define TG_AVRO_COMPAT_DEPTH_MAX 1000u
 
 typedef enum tg_avro_incompat {
@@ -51,7 +52,7 @@ typedef struct tg_avro_compat {
 } tg_avro_compat_t;
 
 /* Fills *out (and nothing else) unless it gives TG_NOMEM, or TG_TOO_LARGE for a pair beyond the
- * bounds above. */
+ * limits above. */
 TG_NODISCARD tg_status_t tg_avro_compat_check(const tg_avro_type_t *reader,
                                               const tg_avro_type_t *writer, tg_avro_compat_t *out);
 
