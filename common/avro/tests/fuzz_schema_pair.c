@@ -88,7 +88,11 @@ static void parse_as_reference(tg_str_t reader, tg_str_t writer)
         tg_avro_schema_destroy(ref); /* the schema has its own share */
         ref = NULL;
         print_both(schema, 0);
+        tg_buf_clear(&prints[0]);
+        if (tg_avro_print_resolved(schema, &prints[0]) != TG_OK)
+            abort();
         tg_avro_schema_destroy(schema);
+        tg_avro_schema_destroy(parse_endless(tg_buf_view(&prints[0])));
     }
     tg_avro_schema_destroy(ref);
 }
