@@ -296,19 +296,15 @@ static tg_status_t run(struct resolve *x, const tg_avro_plan_node_t *node)
 
 /* --- the whole --- */
 
-tg_status_t tg_avro_resolve(tg_avro_codec_t *codec, const tg_avro_plan_t *plan, tg_str_t bytes,
-                            unsigned flags, tg_buf_t *out, tg_avro_error_t *error)
+static tg_status_t resolve(tg_avro_codec_t *codec, const tg_avro_plan_t *plan, tg_str_t bytes,
+                           unsigned flags, tg_buf_t *out, tg_avro_error_t *error)
 {
-    assert(codec != NULL);
     assert(codec->slots_used == 0);
     assert(plan != NULL);
-    assert(out != &codec->bytes);
     struct resolve x = {.codec = codec, .out = out};
     tg_avro_reader_init(&x.reader, bytes, flags, error);
     size_t before = out->len;
     tg_status_t status = run(&x, plan->root);
-    codec->slots_used = 0;
-    tg_buf_clear(&codec->bytes);
     if (status == TG_OK && x.reader.at != x.reader.end)
         status = tg_avro_reader_refuse(&x.reader, "%zu bytes left over", tg_avro_left(&x.reader));
     if (status == TG_OK && out->failed)
@@ -318,13 +314,22 @@ tg_status_t tg_avro_resolve(tg_avro_codec_t *codec, const tg_avro_plan_t *plan, 
     return status;
 }
 
+tg_status_t tg_avro_resolve(tg_avro_codec_t *codec, const tg_avro_plan_t *plan, tg_str_t bytes,
+                            unsigned flags, tg_buf_t *out, tg_avro_error_t *error)
+{
+    assert(codec != NULL);
+    tg_status_t status = resolve(codec, plan, bytes, flags, out, error);
+    tg_avro_clear_scratch(codec);
+    return status;
+}
+
 tg_status_t tg_avro_resolve_json(tg_avro_codec_t *codec, const tg_avro_plan_t *plan, tg_str_t bytes,
                                  unsigned flags, tg_buf_t *out, tg_avro_error_t *error)
 {
     assert(codec != NULL);
-    tg_buf_clear(&codec->value);
-    tg_status_t status = tg_avro_resolve(codec, plan, bytes, flags, &codec->value, error);
-    if (status != TG_OK)
-        return status;
-    return tg_avro_decode(plan->root->reader, tg_buf_view(&codec->value), flags, out, error);
+    tg_status_t status = resolve(codec, plan, bytes, flags, &codec->value, error);
+    if (status == TG_OK)
+        status = tg_avro_decode(plan->root->reader, tg_buf_view(&codec->value), flags, out, error);
+    tg_avro_clear_scratch(codec);
+    return status;
 }

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#define KEEP_BYTES      ((size_t)1 << 20) /* a larger value's memory is not kept */
 #define SLOTS_PER_FIELD 2
 #define SLOTS_MIN       64
 #define SLOTS_MAX       ((size_t)TG_AVRO_DEPTH_MAX * TG_AVRO_FIELDS_MAX * SLOTS_PER_FIELD)
@@ -43,4 +44,15 @@ size_t tg_avro_push_slots(tg_avro_codec_t *codec, size_t count)
         memset(codec->slots + base, 0, count * sizeof(*codec->slots));
     codec->slots_used = need;
     return base;
+}
+
+void tg_avro_clear_scratch(tg_avro_codec_t *codec)
+{
+    tg_buf_t *const buffers[] = {&codec->bytes, &codec->value};
+    for (size_t i = 0; i < TG_ARRAY_LEN(buffers); i++) {
+        if (buffers[i]->cap > KEEP_BYTES)
+            tg_buf_dispose(buffers[i]);
+        tg_buf_clear(buffers[i]);
+    }
+    codec->slots_used = 0;
 }

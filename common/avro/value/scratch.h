@@ -18,4 +18,7 @@ struct tg_avro_codec {
  * memory. The caller sets slots_used back to that. */
 size_t tg_avro_push_slots(tg_avro_codec_t *codec, size_t count);
 
+/* Empties the buffers, and gives back what an unusually large value made them grow to. */
+void tg_avro_clear_scratch(tg_avro_codec_t *codec);
+
 #endif
