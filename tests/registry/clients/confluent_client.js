@@ -1,16 +1,17 @@
 // Confluent's client for Node.js against a registry; run by test_clients.py with the Node.js of tests/fetch.
-// The task is that of confluent_client.py.
+// What it is asked is described in confluent_client.py.
 'use strict';
 const assert = require('node:assert');
 const fs = require('node:fs');
 const { AvroDeserializer, AvroSerializer, Compatibility, SchemaRegistryClient, SerdeType } = require('@confluentinc/schemaregistry');
 
-const task = JSON.parse(fs.readFileSync(0, 'utf8'));
+const access = JSON.parse(fs.readFileSync(0, 'utf8'));
+let task; // the one of access.tasks that is being done
 
 function clientOf() {
   return new SchemaRegistryClient({
-    baseURLs: [task.url], maxRetries: 0,
-    basicAuthCredentials: { credentialsSource: 'USER_INFO', userInfo: `${task.user}:${task.password}` },
+    baseURLs: [access.url], maxRetries: 0,
+    basicAuthCredentials: { credentialsSource: 'USER_INFO', userInfo: `${access.user}:${access.password}` },
   });
 }
 
@@ -119,7 +120,7 @@ const toJson = (value) => {
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, toJson(item)]));
 };
 
-async function main() {
+async function perform() {
   const client = clientOf();
   if (task.do === 'tour') {
     for (const [name, step] of Object.entries(steps)) {
@@ -138,6 +139,12 @@ async function main() {
   const read = [];
   for (const one of task.data) read.push(toJson(await deserializer.deserialize(task.topic, Buffer.from(one, 'hex'))));
   return read;
+}
+
+async function main() {
+  const results = [];
+  for (task of access.tasks) results.push(await perform());
+  return results;
 }
 
 main().then((result) => { console.log(JSON.stringify(result)); process.exit(0); },

@@ -1,7 +1,8 @@
 """Confluent's Python client against a registry; run by test_clients.py with the Python of tests/fetch.
 
-Reads one task as JSON from standard input: url, user, password, and what to `do`: "tour" goes over the client's
-whole API; "write" serialises `values` for `topic`; "read" deserialises `data`. Prints the result as JSON."""
+Reads url, user, password, tenant (or operator) and `tasks` as JSON from standard input. What to `do`: "tour" goes
+over the client's whole API; "write" serialises `values` for `topic`; "read" deserialises `data`. Prints the results as
+JSON."""
 
 import datetime
 import decimal
@@ -175,7 +176,7 @@ class Tour:
         assert client.get_subjects(subject_prefix=f":{name}:") == [f":{name}:s"]
         client.clear_caches()
         assert client.get_schema(number, subject_name=f":{name}:s").schema_str
-        inside = client_of({**TASK, "url": f"{TASK['url']}/contexts/:{name}:"})
+        inside = client_of(f"{ACCESS['url']}/contexts/:{name}:")
         assert inside.get_latest_version("s").schema_id == number
 
     def logical_types(self):
@@ -195,8 +196,8 @@ class Tour:
              "contexts", "logical_types")
 
 
-def client_of(task):
-    return SchemaRegistryClient({"url": task["url"], "basic.auth.user.info": f"{task['user']}:{task['password']}",
+def client_of(url):
+    return SchemaRegistryClient({"url": url, "basic.auth.user.info": f"{ACCESS['user']}:{ACCESS['password']}",
                                  "max.retries": 0})
 
 
@@ -207,33 +208,36 @@ def from_json(value):
     return [from_json(item) for item in value] if isinstance(value, list) else value
 
 
-def main():
-    client = client_of(TASK)
-    if TASK["do"] == "tour":
-        for step in Tour.STEPS:
-            try:
-                getattr(Tour(client, TASK["stem"], TASK["tenant"]), step)()
-            except Exception as error:
-                raise AssertionError(f"{step}: {error}") from error
-        return list(Tour.STEPS)
-    context = SerializationContext(TASK["topic"], MessageField.VALUE)
-    if TASK["do"] == "write":
-        write = AvroSerializer(client, TASK["schema"])  # registers with its first value
-        if not TASK["values"]:
-            client.register_schema(f"{TASK['topic']}-value", Schema(TASK["schema"], "AVRO"))
-        data = [write(from_json(value), context) for value in TASK["values"]]
-        for one, value in zip(data, TASK["values"]):  # fastavro by itself writes the same
-            out = io.BytesIO()
-            fastavro.schemaless_writer(out, fastavro.parse_schema(json.loads(TASK["schema"])), from_json(value))
-            assert out.getvalue() == one[5:], (out.getvalue(), one)
-        return [one.hex() for one in data]
-    read = AvroDeserializer(client)
-    return [read(bytes.fromhex(one), context) for one in TASK["data"]]
+def tour(client, task):
+    for step in Tour.STEPS:
+        try:
+            getattr(Tour(client, task["stem"], ACCESS["tenant"]), step)()
+        except Exception as error:
+            raise AssertionError(f"{step}: {error}") from error
+    return list(Tour.STEPS)
+
+
+def write(client, task):
+    serialise = AvroSerializer(client, task["schema"])  # registers with its first value
+    context = SerializationContext(task["topic"], MessageField.VALUE)
+    data = [serialise(from_json(value), context) for value in task["values"]]
+    for one, value in zip(data, task["values"]):  # fastavro by itself writes the same
+        out = io.BytesIO()
+        fastavro.schemaless_writer(out, fastavro.parse_schema(json.loads(task["schema"])), from_json(value))
+        assert out.getvalue() == one[5:], (out.getvalue(), one)
+    return [one.hex() for one in data]
+
+
+def read(client, task):
+    deserialise = AvroDeserializer(client)
+    context = SerializationContext(task["topic"], MessageField.VALUE)
+    return [deserialise(bytes.fromhex(one), context) for one in task["data"]]
 
 
 def to_json(value):
     return {"hex": value.hex()} if isinstance(value, bytes) else str(value)
 
 
-TASK = json.load(sys.stdin)
-print(json.dumps(main(), default=to_json))
+ACCESS = json.load(sys.stdin)
+DO = {"tour": tour, "write": write, "read": read}
+print(json.dumps([DO[task["do"]](client_of(ACCESS["url"]), task) for task in ACCESS["tasks"]], default=to_json))

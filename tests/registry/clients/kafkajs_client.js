@@ -1,12 +1,13 @@
 // @kafkajs/confluent-schema-registry against a registry; run by test_clients.py with the Node.js of tests/fetch.
-// The task is that of confluent_client.py.
+// What it is asked is described in confluent_client.py.
 'use strict';
 const assert = require('node:assert');
 const fs = require('node:fs');
 const { SchemaRegistry, SchemaType, COMPATIBILITY } = require('@kafkajs/confluent-schema-registry');
 
-const task = JSON.parse(fs.readFileSync(0, 'utf8'));
-const clientOf = () => new SchemaRegistry({ host: task.url, auth: { username: task.user, password: task.password }, retry: { retries: 0 } });
+const access = JSON.parse(fs.readFileSync(0, 'utf8'));
+let task; // the one of access.tasks that is being done
+const clientOf = () => new SchemaRegistry({ host: access.url, auth: { username: access.user, password: access.password }, retry: { retries: 0 } });
 
 const avro = (name, ...fields) => ({ type: SchemaType.AVRO, schema: JSON.stringify({ type: 'record', name, fields }) });
 const A = { name: 'a', type: 'int' };
@@ -74,7 +75,7 @@ const toJson = (value) => {
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, toJson(item)]));
 };
 
-async function main() {
+async function perform() {
   const client = clientOf();
   if (task.do === 'tour') {
     for (const [name, step] of Object.entries(steps)) {
@@ -91,6 +92,12 @@ async function main() {
   const read = [];
   for (const one of task.data) read.push(toJson(await client.decode(Buffer.from(one, 'hex'))));
   return read;
+}
+
+async function main() {
+  const results = [];
+  for (task of access.tasks) results.push(await perform());
+  return results;
 }
 
 main().then((result) => { console.log(JSON.stringify(result)); process.exit(0); },
