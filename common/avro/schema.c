@@ -176,8 +176,9 @@ tg_str_t tg_avro_attribute(const struct json_t *json, const char *name)
     return (tg_str_t){json_string_value(value), json_string_length(value)};
 }
 
-static tg_str_t member_name(const tg_avro_type_t *type, uint32_t index)
+tg_str_t tg_avro_member_name(const tg_avro_type_t *type, uint32_t index)
 {
+    assert(index < type->count);
     return type->kind == TG_AVRO_RECORD ? type->fields[index].name : type->symbols[index];
 }
 
@@ -187,7 +188,7 @@ int tg_avro_type_find(const tg_avro_type_t *type, tg_str_t name)
     uint32_t low = 0, high = type->count;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        int order = tg_str_cmp(member_name(type, type->by_name[middle]), name);
+        int order = tg_str_cmp(tg_avro_member_name(type, type->by_name[middle]), name);
         if (order == 0)
             return (int)type->by_name[middle];
         if (order < 0)

@@ -49,11 +49,6 @@ static int compare_symbol(const void *a, const void *b, void *type)
     return tg_str_cmp(symbols[*(const uint32_t *)a], symbols[*(const uint32_t *)b]);
 }
 
-static tg_str_t member_name(const tg_avro_type_t *type, uint32_t index)
-{
-    return type->kind == TG_AVRO_RECORD ? type->fields[index].name : type->symbols[index];
-}
-
 /* Sorts fields or symbols by name; two alike become neighbours and are refused. */
 static tg_status_t index_names(struct tg_avro_parse *p, tg_avro_type_t *type)
 {
@@ -66,8 +61,8 @@ static tg_status_t index_names(struct tg_avro_parse *p, tg_avro_type_t *type)
     bool record = type->kind == TG_AVRO_RECORD;
     qsort_r(order, type->count, sizeof(*order), record ? compare_field : compare_symbol, type);
     for (uint32_t i = 1; i < type->count; i++) {
-        tg_str_t name = member_name(type, order[i]);
-        if (tg_str_eq(member_name(type, order[i - 1]), name))
+        tg_str_t name = tg_avro_member_name(type, order[i]);
+        if (tg_str_eq(tg_avro_member_name(type, order[i - 1]), name))
             return tg_avro_refuse(p, TG_INVALID, "%s \"%.128s\" is there twice",
                                   record ? "field" : "symbol", name.ptr);
     }

@@ -26,6 +26,11 @@ struct tg_avro_parse {
 TG_NODISCARD tg_status_t tg_avro_parse_type(struct tg_avro_parse *p, const struct json_t *json,
                                             const tg_avro_type_t **out);
 
+/* --- schema.c --- */
+
+/* The name of a record's field or an enum's symbol. */
+tg_str_t tg_avro_member_name(const tg_avro_type_t *type, uint32_t index);
+
 /* --- refuse.c --- */
 
 /* Fills the error with the place, in words and as a pointer, and the reason. */
