@@ -27,7 +27,7 @@ class Tenant:
         key = self.stack.cli("key", "create", "--tenant", self.id, "--scopes", scopes)
         probe = Api(self.stack.url, key)
         # A question that is refused behind the gateway, so that no answer of this tenant is cached yet.
-        until(lambda: probe.get("/v1/kpi/latest", probe=1).status_code not in (401, 503), 5,
+        until(lambda: probe.get("/v1/kpi/latest", probe=1).status_code not in (401, 429, 503), 5,
               "the gateway knows the new key")
         return key
 
