@@ -16,7 +16,7 @@ void tg_cli_close(tg_cli_t *cli)
     cli->session = NULL;
 }
 
-static tg_status_t query(tg_cli_t *cli, const char *sql, size_t count, const char *const *params,
+tg_status_t tg_cli_query(tg_cli_t *cli, const char *sql, size_t count, const char *const *params,
                          PGresult **out_rows, tg_error_t *error)
 {
     tg_status_t status = tg_cli_session(cli, error);
@@ -31,7 +31,7 @@ tg_status_t tg_cli_execute(tg_cli_t *cli, const char *sql, size_t count, const c
     PGresult *result = NULL;
     uint64_t changed = 0;
 
-    tg_status_t status = query(cli, sql, count, params, &result, error);
+    tg_status_t status = tg_cli_query(cli, sql, count, params, &result, error);
     if (status != TG_OK)
         return status;
     if (tg_str_to_u64(tg_str_from(PQcmdTuples(result)), &changed) != TG_OK)
@@ -91,7 +91,7 @@ tg_status_t tg_cli_list(tg_cli_t *cli, const char *sql, size_t count, const char
 {
     PGresult *rows = NULL;
 
-    tg_status_t status = query(cli, sql, count, params, &rows, error);
+    tg_status_t status = tg_cli_query(cli, sql, count, params, &rows, error);
     if (status != TG_OK)
         return status;
     print_rows(cli->out, rows);
@@ -106,4 +106,31 @@ tg_status_t tg_cli_word(tg_args_t *args, const char *what, const char **out_word
         return tg_error_set(error, TG_INVALID, "%s is missing", what);
     *out_word = word;
     return TG_OK;
+}
+
+static tg_status_t only_word(tg_args_t *args, const char *what, const char **out_word,
+                             tg_error_t *error)
+{
+    tg_status_t status = tg_cli_word(args, what, out_word, error);
+    return status == TG_OK ? tg_args_done(args, error) : status;
+}
+
+tg_status_t tg_cli_show(tg_cli_t *cli, tg_args_t *args, const char *what, const char *sql,
+                        tg_error_t *error)
+{
+    const char *id = NULL;
+    tg_status_t status = only_word(args, what, &id, error);
+    return status == TG_OK ? tg_cli_list(cli, sql, 1, &id, error) : status;
+}
+
+tg_status_t tg_cli_change(tg_cli_t *cli, tg_args_t *args, const char *what, const char *sql,
+                          const char *noun, const char *done, tg_error_t *error)
+{
+    const char *id = NULL;
+    tg_status_t status = only_word(args, what, &id, error);
+    if (status == TG_OK)
+        status = tg_cli_execute(cli, sql, 1, &id, NULL, error);
+    if (status == TG_OK)
+        (void)fprintf(cli->out, "%s %s %s\n", noun, id, done);
+    return status;
 }

@@ -44,9 +44,22 @@ TG_NODISCARD tg_status_t tg_cli_execute(tg_cli_t *cli, const char *sql, size_t c
                                         const char *const *params, uint64_t *out_changed,
                                         tg_error_t *error);
 
+/* Runs one statement and gives its rows (PQclear them). */
+TG_NODISCARD tg_status_t tg_cli_query(tg_cli_t *cli, const char *sql, size_t count,
+                                      const char *const *params, PGresult **out_rows,
+                                      tg_error_t *error);
+
 /* Runs one query and prints its rows as aligned columns under their names. */
 TG_NODISCARD tg_status_t tg_cli_list(tg_cli_t *cli, const char *sql, size_t count,
                                      const char *const *params, tg_error_t *error);
+
+/* A command of one word, the object's id `what`: runs `sql` on it ($1) and prints its rows, or says
+ * "<noun> <id> <done>". */
+TG_NODISCARD tg_status_t tg_cli_show(tg_cli_t *cli, tg_args_t *args, const char *what,
+                                     const char *sql, tg_error_t *error);
+TG_NODISCARD tg_status_t tg_cli_change(tg_cli_t *cli, tg_args_t *args, const char *what,
+                                       const char *sql, const char *noun, const char *done,
+                                       tg_error_t *error);
 
 /* Prints text with control bytes as '?', so that stored text cannot steer the operator's terminal;
  * padded to `width` columns. */

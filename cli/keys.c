@@ -4,6 +4,7 @@
 #include "common/auth/key.h"
 
 #define SCOPES_TEXT_MAX 128
+#define PARAMS_MAX      4
 
 static const char *const scopes[] = {"ingest", "read", "manage", "registry", "admin"};
 
@@ -43,18 +44,19 @@ tg_status_t tg_keys_scopes(tg_str_t text, tg_buf_t *out_array, tg_error_t *error
     return out_array->failed ? tg_error_set(error, TG_NOMEM, "out of memory") : TG_OK;
 }
 
-/* "30d" as whole seconds for an interval; "" is no expiry. */
-static tg_status_t read_expiry(const char *text, char *out, size_t size, tg_error_t *error)
+tg_status_t tg_keys_seconds(const char *what, const char *text, tg_keys_text_t *out_seconds,
+                            tg_error_t *error)
 {
-    static const tg_option_t expires = {"expires",   TG_OPT_MS,
-                                        0,           "1d",
-                                        1000,        TG_KEYS_EXPIRES_MAX_DAYS * 86400000.0,
-                                        "Life time."};
+    assert(out_seconds != NULL);
+    const tg_option_t option = {what,        TG_OPT_MS, 0,
+                                "1d",        1000,      TG_KEYS_EXPIRES_MAX_DAYS * 86400000.0,
+                                "Life time."};
     uint64_t ms = 0;
 
-    tg_status_t status = tg_config_parse_value(&expires, tg_str_from(text), &ms, error);
+    tg_status_t status = tg_config_parse_value(&option, tg_str_from(text), &ms, error);
     if (status == TG_OK)
-        (void)snprintf(out, size, "%llu seconds", (unsigned long long)(ms / 1000));
+        (void)snprintf(out_seconds->text, sizeof(out_seconds->text), "%llu",
+                       (unsigned long long)(ms / 1000));
     return status;
 }
 
@@ -82,31 +84,22 @@ static tg_status_t read_request(tg_args_t *args, key_request_t *out_request, tg_
     return status;
 }
 
-/* Stores the new key's id and digest; the text goes to standard output alone, so that a script can
- * take it. */
-static tg_status_t store_key(tg_cli_t *cli, const key_request_t *request, const char *array,
-                             const char *expires, tg_error_t *error)
+tg_status_t tg_keys_make(tg_cli_t *cli, const char *sql, size_t count, const char *const *params,
+                         tg_error_t *error)
 {
     char text[TG_KEY_LEN + 1], digest[2 + 2 * TG_SHA256_LEN + 1] = "\\x";
     tg_key_t key;
-    uint64_t changed = 0;
+    const char *all[2 + PARAMS_MAX] = {key.id, digest};
 
+    assert(count <= PARAMS_MAX);
+    for (size_t i = 0; i < count; i++)
+        all[2 + i] = params[i];
     tg_key_generate(text, &key);
     tg_hash_hex(key.sha256, TG_SHA256_LEN, digest + 2);
     digest[sizeof(digest) - 1] = '\0';
-    const char *const params[] = {key.id, request->tenant, digest,
-                                  array,  expires,         request->description};
-    tg_status_t status =
-        tg_cli_execute(cli,
-                       "INSERT INTO control.api_keys (id, tenant_id, secret_sha256, scopes, "
-                       "expires_at, description)"
-                       " SELECT $1, t.id, $3::bytea, $4::text[], now() + $5::interval, $6"
-                       " FROM control.tenants t WHERE t.id = $2",
-                       6, params, &changed, error);
-    if (status == TG_OK && changed == 0)
-        status = tg_error_set(error, TG_NOT_FOUND, "there is no tenant %s", request->tenant);
+    tg_status_t status = tg_cli_execute(cli, sql, 2 + count, all, NULL, error);
     if (status == TG_OK)
-        (void)fprintf(cli->out, "%s\n", text);
+        (void)fprintf(cli->out, "%s\n", text); /* alone, so that a script can take it */
     explicit_bzero(text, sizeof(text));
     return status;
 }
@@ -115,19 +108,69 @@ tg_status_t tg_keys_create(tg_cli_t *cli, tg_args_t *args, tg_error_t *error)
 {
     assert(cli != NULL);
     key_request_t request;
-    char expires[48] = "";
+    tg_keys_text_t expires;
     tg_buf_t array = tg_buf_make(SCOPES_TEXT_MAX);
 
     tg_status_t status = read_request(args, &request, error);
     if (status == TG_OK)
         status = tg_keys_scopes(tg_str_from(request.scopes), &array, error);
     if (status == TG_OK && request.expires != NULL)
-        status = read_expiry(request.expires, expires, sizeof(expires), error);
-    if (status == TG_OK)
-        status =
-            store_key(cli, &request, array.data, request.expires == NULL ? NULL : expires, error);
+        status = tg_keys_seconds("expires", request.expires, &expires, error);
+    if (status == TG_OK) {
+        const char *const params[] = {request.tenant, array.data,
+                                      request.expires == NULL ? NULL : expires.text,
+                                      request.description};
+        status = tg_keys_make(cli,
+                              "SELECT admin.create_key($3, $1, $2::bytea,"
+                              " jsonb_build_object('scopes', $4::text[], 'expires_in', $5::bigint,"
+                              " 'description', $6::text))",
+                              TG_ARRAY_LEN(params), params, error);
+    }
     tg_buf_dispose(&array);
     return status;
+}
+
+static tg_status_t check_key_id(const char *id, tg_error_t *error)
+{
+    return tg_key_id_ok(tg_str_from(id))
+               ? TG_OK
+               : tg_error_set(error, TG_INVALID,
+                              "a key's id is the 12 characters behind \"tg_\"; never pass the key");
+}
+
+static tg_status_t read_id(tg_args_t *args, const char **out_id, tg_error_t *error)
+{
+    tg_status_t status = tg_cli_word(args, "the key's id", out_id, error);
+    if (status == TG_OK)
+        status = tg_args_done(args, error);
+    return status == TG_OK ? check_key_id(*out_id, error) : status;
+}
+
+tg_status_t tg_keys_rotate(tg_cli_t *cli, tg_args_t *args, tg_error_t *error)
+{
+    const char *id = NULL, *overlap = "24h";
+    tg_keys_text_t seconds = {.text = "0"};
+
+    tg_status_t status = tg_args_flag(args, "--overlap", &overlap, error);
+    if (status == TG_OK)
+        status = read_id(args, &id, error);
+    if (status == TG_OK && strcmp(overlap, "0") != 0)
+        status = tg_keys_seconds("overlap", overlap, &seconds, error);
+    if (status != TG_OK)
+        return status;
+    const char *const params[] = {id, seconds.text};
+    return tg_keys_make(cli, "SELECT admin.rotate_key($3, $1, $2::bytea, $4::bigint)", 2, params,
+                        error);
+}
+
+tg_status_t tg_keys_show(tg_cli_t *cli, tg_args_t *args, tg_error_t *error)
+{
+    const char *id = NULL;
+    tg_status_t status = read_id(args, &id, error);
+    if (status != TG_OK)
+        return status;
+    return tg_cli_list(cli, "SELECT key, value AS \"-\" FROM json_each_text(admin.show_key($1))", 1,
+                       &id, error);
 }
 
 tg_status_t tg_keys_list(tg_cli_t *cli, tg_args_t *args, tg_error_t *error)
@@ -145,7 +188,8 @@ tg_status_t tg_keys_list(tg_cli_t *cli, tg_args_t *args, tg_error_t *error)
                        "      WHEN expires_at <= now() THEN 'expired' ELSE 'active' END AS state,"
                        " created_at::timestamptz(0) AS created,"
                        " coalesce(expires_at::timestamptz(0)::text, 'never') AS expires,"
-                       " description"
+                       " coalesce((SELECT u.used_at::timestamptz(0)::text FROM control.key_uses u"
+                       "           WHERE u.key_id = api_keys.id), '-') AS used, description"
                        " FROM control.api_keys WHERE $1::text IS NULL OR tenant_id = $1"
                        " ORDER BY tenant_id, created_at, id",
                        1, &tenant, error);
@@ -154,24 +198,10 @@ tg_status_t tg_keys_list(tg_cli_t *cli, tg_args_t *args, tg_error_t *error)
 tg_status_t tg_keys_revoke(tg_cli_t *cli, tg_args_t *args, tg_error_t *error)
 {
     const char *id = NULL;
-    uint64_t changed = 0;
-
-    tg_status_t status = tg_cli_word(args, "the key's id", &id, error);
+    tg_status_t status = read_id(args, &id, error);
     if (status == TG_OK)
-        status = tg_args_done(args, error);
-    if (status == TG_OK && !tg_key_id_ok(tg_str_from(id)))
-        status = tg_error_set(error, TG_INVALID,
-                              "a key's id is the 12 characters behind \"tg_\"; never pass the key");
+        status = tg_cli_execute(cli, "SELECT admin.revoke_key($1)", 1, &id, NULL, error);
     if (status == TG_OK)
-        status =
-            tg_cli_execute(cli,
-                           "UPDATE control.api_keys SET revoked_at = coalesce(revoked_at, now())"
-                           " WHERE id = $1",
-                           1, &id, &changed, error);
-    if (status != TG_OK)
-        return status;
-    if (changed == 0)
-        return tg_error_set(error, TG_NOT_FOUND, "there is no key %s", id);
-    (void)fprintf(cli->out, "key %s revoked\n", id);
-    return TG_OK;
+        (void)fprintf(cli->out, "key %s revoked\n", id);
+    return status;
 }

@@ -1,8 +1,10 @@
 /* tidegate: the operator's command line. `tidegate help` lists the commands.
  *
  * Exit code 0: done; 1: refused or failed; 2: wrong command line or settings. */
+#include "cli/admin.h"
 #include "cli/keys.h"
 #include "cli/logins.h"
+#include "cli/plans.h"
 #include "cli/status.h"
 #include "cli/tenants.h"
 #include "cli/topics.h"
@@ -19,15 +21,27 @@ static const tg_option_t options[] = {
 };
 
 static const tg_cli_command_t commands[] = {
-    {"tenant", "create",  tg_tenants_create,  "ID [--name N] [--plan P] [--if-not-exists]", "Makes a tenant."},
-    {"tenant", "list",    tg_tenants_list,    "",                                           "Lists tenants."},
-    {"tenant", "disable", tg_tenants_disable, "ID",                                         "Refuses a tenant's keys; its data stays."},
-    {"tenant", "enable",  tg_tenants_enable,  "ID",                                         "Takes that back."},
+    {"tenant", "create",  tg_tenants_create,  "ID [--name N] [--plan P] [--limits a=1,...] [--if-not-exists]", "Makes a tenant."},
+    {"tenant", "update",  tg_tenants_update,  "ID [--name N] [--plan P] [--limits a=1,b=default]", "Changes a tenant's name, plan and own limits."},
+    {"tenant", "show",    tg_tenants_show,    "ID",                                         "Shows a tenant with its limits."},
+    {"tenant", "list",    tg_tenants_list,    "[--state active|suspended|deleted] [--plan P]", "Lists tenants; deleted ones by their state only."},
+    {"tenant", "suspend", tg_tenants_suspend, "ID",                                         "Refuses a tenant's keys; its data stays."},
+    {"tenant", "resume",  tg_tenants_resume,  "ID",                                         "Takes that back."},
+    {"tenant", "disable", tg_tenants_suspend, "ID",                                         "The older name of suspend."},
+    {"tenant", "enable",  tg_tenants_resume,  "ID",                                         "The older name of resume."},
+    {"tenant", "delete",  tg_tenants_delete,  "ID --yes",                                   "Ends a tenant and its keys for good."},
+    {"plan",   "set",     tg_plans_set,       "NAME [--requests-per-second N] [--burst N] [--limits a=1,b=default]", "Makes or changes a plan."},
+    {"plan",   "show",    tg_plans_show,      "NAME",                                       "Shows a plan's limits."},
     {"plan",   "list",    tg_plans_list,      "",                                           "Lists plans."},
-    {"plan",   "set",     tg_plans_set,       "NAME --requests-per-second N --burst N",     "Makes or changes a plan."},
+    {"plan",   "delete",  tg_plans_delete,    "NAME",                                       "Removes a plan that no tenant has."},
+    {"plan",   "limits",  tg_plans_limits,    "",                                           "Lists the limits that there are."},
     {"key",    "create",  tg_keys_create,     "--tenant T --scopes a,b [--expires 30d] [--description TEXT]", "Makes an API key and prints it, once."},
     {"key",    "list",    tg_keys_list,       "[--tenant T]",                               "Lists keys without their secrets."},
+    {"key",    "show",    tg_keys_show,       "ID",                                         "Shows a key without its secret."},
+    {"key",    "rotate",  tg_keys_rotate,     "ID [--overlap 24h]",                         "Makes a key like this one, which ends that much later."},
     {"key",    "revoke",  tg_keys_revoke,     "ID",                                         "Ends a key everywhere within a second."},
+    {"admin",  "bootstrap", tg_admin_bootstrap, "[--expires 1d]",                           "Makes a key for the admin API and prints it, once."},
+    {"audit",  "list",    tg_audit_list,      "[--tenant T] [--action A] [--limit N]",      "Lists who changed what, newest first."},
     {"sql-login", "create", tg_logins_create, "NAME --tenant T [--connections N]",          "Makes a PostgreSQL login that reads the tenant's views; prints its password, once."},
     {"sql-login", "list",   tg_logins_list,   "",                                           "Lists them."},
     {"sql-login", "drop",   tg_logins_drop,   "NAME",                                       "Removes one and ends its sessions."},

@@ -1,7 +1,9 @@
 /* See tenants.h. */
 #include "cli/tenants.h"
 
-/* As control.tenants checks it, said in words. */
+#include "cli/limits.h"
+
+/* As the database checks it, said before there is a connection. */
 static tg_status_t check_id(const char *id, tg_error_t *error)
 {
     size_t len = strlen(id);
@@ -12,122 +14,141 @@ static tg_status_t check_id(const char *id, tg_error_t *error)
                         "a tenant's id is 1 to 63 of a-z, 0-9 and -, and does not begin with -");
 }
 
-tg_status_t tg_tenants_create(tg_cli_t *cli, tg_args_t *args, tg_error_t *error)
-{
-    const char *id = NULL, *name = "", *plan = "default";
-    uint64_t changed = 0;
-    bool lenient = tg_args_switch(args, "--if-not-exists");
+typedef struct tenant_request {
+    const char *id, *name, *plan; /* NULL: not said */
+    tg_buf_t limits;              /* JSON; owned */
+} tenant_request_t;
 
-    tg_status_t status = tg_args_flag(args, "--name", &name, error);
+/* The request's buffer is to be disposed of in any case. */
+static tg_status_t read_request(tg_args_t *args, tenant_request_t *out_request, tg_error_t *error)
+{
+    const char *limits = "";
+    out_request->limits = tg_buf_make(TG_LIMITS_TEXT_MAX);
+    tg_status_t status = tg_args_flag(args, "--name", &out_request->name, error);
     if (status == TG_OK)
-        status = tg_args_flag(args, "--plan", &plan, error);
+        status = tg_args_flag(args, "--plan", &out_request->plan, error);
     if (status == TG_OK)
-        status = tg_cli_word(args, "the tenant's id", &id, error);
+        status = tg_args_flag(args, "--limits", &limits, error);
+    if (status == TG_OK)
+        status = tg_cli_word(args, "the tenant's id", &out_request->id, error);
     if (status == TG_OK)
         status = tg_args_done(args, error);
     if (status == TG_OK)
-        status = check_id(id, error);
-    if (status != TG_OK)
-        return status;
+        status = check_id(out_request->id, error);
+    return status == TG_OK ? tg_limits_read(limits, &out_request->limits, error) : status;
+}
 
-    const char *const params[] = {id, name, plan};
-    status = tg_cli_execute(cli,
-                            "INSERT INTO control.tenants (id, name, plan) VALUES ($1, $2, $3)"
-                            " ON CONFLICT (id) DO NOTHING",
-                            3, params, &changed, error);
-    if (status != TG_OK)
-        return status;
-    if (changed == 0 && !lenient)
-        return tg_error_set(error, TG_CONFLICT, "tenant %s exists", id);
-    (void)fprintf(cli->out, "tenant %s %s\n", id, changed == 0 ? "exists" : "created");
-    return TG_OK;
+/* Members that were said; $4 is the limits'. */
+#define BODY                                                                                       \
+    "jsonb_strip_nulls(jsonb_build_object('name', $2::text, 'plan', $3::text))"                    \
+    " || jsonb_build_object('limits', $4::jsonb)"
+
+static tg_status_t run_request(tg_cli_t *cli, const tenant_request_t *request, const char *sql,
+                               const char *done, tg_error_t *error)
+{
+    const char *const params[] = {request->id, request->name, request->plan, request->limits.data};
+    tg_status_t status = tg_cli_execute(cli, sql, 4, params, NULL, error);
+    if (status == TG_OK)
+        (void)fprintf(cli->out, "tenant %s %s\n", request->id, done);
+    return status;
+}
+
+static tg_status_t find_tenant(tg_cli_t *cli, const char *id, bool *out_found, tg_error_t *error)
+{
+    PGresult *rows = NULL;
+    tg_status_t status =
+        tg_cli_query(cli, "SELECT FROM control.tenants WHERE id = $1 AND deleted_at IS NULL", 1,
+                     &id, &rows, error);
+    if (status == TG_OK)
+        *out_found = PQntuples(rows) > 0;
+    PQclear(rows);
+    return status;
+}
+
+tg_status_t tg_tenants_create(tg_cli_t *cli, tg_args_t *args, tg_error_t *error)
+{
+    assert(cli != NULL);
+    tenant_request_t request = {.id = NULL};
+    bool lenient = tg_args_switch(args, "--if-not-exists"), found = false;
+    tg_status_t status = read_request(args, &request, error);
+    if (status == TG_OK && lenient)
+        status = find_tenant(cli, request.id, &found, error);
+    if (status == TG_OK && found)
+        (void)fprintf(cli->out, "tenant %s exists\n", request.id);
+    else if (status == TG_OK)
+        status =
+            run_request(cli, &request,
+                        "SELECT admin.create_tenant(jsonb_build_object('id', $1::text) || " BODY
+                        ")",
+                        "created", error);
+    tg_buf_dispose(&request.limits);
+    return status;
+}
+
+tg_status_t tg_tenants_update(tg_cli_t *cli, tg_args_t *args, tg_error_t *error)
+{
+    assert(cli != NULL);
+    tenant_request_t request = {.id = NULL};
+    tg_status_t status = read_request(args, &request, error);
+    if (status == TG_OK)
+        status = run_request(cli, &request, "SELECT admin.update_tenant($1, " BODY ")", "changed",
+                             error);
+    tg_buf_dispose(&request.limits);
+    return status;
+}
+
+tg_status_t tg_tenants_show(tg_cli_t *cli, tg_args_t *args, tg_error_t *error)
+{
+    return tg_cli_show(cli, args, "the tenant's id",
+                       "SELECT key AS tenant, value AS \"-\" FROM"
+                       " json_each_text(admin.show_tenant($1))",
+                       error);
 }
 
 tg_status_t tg_tenants_list(tg_cli_t *cli, tg_args_t *args, tg_error_t *error)
 {
-    tg_status_t status = tg_args_done(args, error);
-    if (status != TG_OK)
-        return status;
-    return tg_cli_list(cli,
-                       "SELECT id, plan,"
-                       " (SELECT count(*) FROM control.api_keys k WHERE k.tenant_id = t.id"
-                       "  AND k.revoked_at IS NULL) AS keys,"
-                       " created_at::timestamptz(0) AS created,"
-                       " coalesce(disabled_at::timestamptz(0)::text, '-') AS disabled, name"
-                       " FROM control.tenants t ORDER BY id",
-                       0, NULL, error);
-}
-
-/* `sql` changes the one tenant $1 and must touch a row. */
-static tg_status_t change_tenant(tg_cli_t *cli, tg_args_t *args, const char *sql, const char *done,
-                                 tg_error_t *error)
-{
-    const char *id = NULL;
-    uint64_t changed = 0;
-
-    tg_status_t status = tg_cli_word(args, "the tenant's id", &id, error);
+    const char *params[2] = {NULL, NULL};
+    tg_status_t status = tg_args_flag(args, "--state", &params[0], error);
+    if (status == TG_OK)
+        status = tg_args_flag(args, "--plan", &params[1], error);
     if (status == TG_OK)
         status = tg_args_done(args, error);
-    if (status == TG_OK)
-        status = tg_cli_execute(cli, sql, 1, &id, &changed, error);
+    if (status == TG_OK && params[0] != NULL && strcmp(params[0], "active") != 0 &&
+        strcmp(params[0], "suspended") != 0 && strcmp(params[0], "deleted") != 0)
+        status = tg_error_set(error, TG_INVALID, "--state is active, suspended or deleted");
     if (status != TG_OK)
         return status;
-    if (changed == 0)
-        return tg_error_set(error, TG_NOT_FOUND, "there is no tenant %s", id);
-    (void)fprintf(cli->out, "tenant %s %s\n", id, done);
-    return TG_OK;
+    return tg_cli_list(
+        cli,
+        "SELECT t.id, t.plan, CASE WHEN t.deleted_at IS NOT NULL THEN 'deleted'"
+        " WHEN t.disabled_at IS NOT NULL THEN 'suspended' ELSE 'active' END AS state,"
+        " (SELECT count(*) FROM control.api_keys k WHERE k.tenant_id = t.id"
+        "  AND k.revoked_at IS NULL) AS keys,"
+        " t.created_at::timestamptz(0) AS created, t.name"
+        " FROM control.tenants t WHERE ($2::text IS NULL OR t.plan = $2)"
+        " AND CASE coalesce($1, '') WHEN 'deleted' THEN t.deleted_at IS NOT NULL"
+        " WHEN 'suspended' THEN t.disabled_at IS NOT NULL AND t.deleted_at IS NULL"
+        " WHEN 'active' THEN t.disabled_at IS NULL ELSE t.deleted_at IS NULL END ORDER BY t.id",
+        2, params, error);
 }
 
-tg_status_t tg_tenants_disable(tg_cli_t *cli, tg_args_t *args, tg_error_t *error)
+tg_status_t tg_tenants_suspend(tg_cli_t *cli, tg_args_t *args, tg_error_t *error)
 {
-    return change_tenant(cli, args,
-                         "UPDATE control.tenants SET disabled_at = coalesce(disabled_at, now())"
-                         " WHERE id = $1",
-                         "disabled", error);
+    return tg_cli_change(cli, args, "the tenant's id", "SELECT admin.suspend_tenant($1)", "tenant",
+                         "suspended", error);
 }
 
-tg_status_t tg_tenants_enable(tg_cli_t *cli, tg_args_t *args, tg_error_t *error)
+tg_status_t tg_tenants_resume(tg_cli_t *cli, tg_args_t *args, tg_error_t *error)
 {
-    return change_tenant(cli, args, "UPDATE control.tenants SET disabled_at = NULL WHERE id = $1",
-                         "enabled", error);
+    return tg_cli_change(cli, args, "the tenant's id", "SELECT admin.resume_tenant($1)", "tenant",
+                         "resumed", error);
 }
 
-tg_status_t tg_plans_list(tg_cli_t *cli, tg_args_t *args, tg_error_t *error)
+tg_status_t tg_tenants_delete(tg_cli_t *cli, tg_args_t *args, tg_error_t *error)
 {
-    tg_status_t status = tg_args_done(args, error);
-    if (status != TG_OK)
-        return status;
-    return tg_cli_list(cli,
-                       "SELECT name, requests_per_second, burst, active_series, retention_days,"
-                       " (SELECT count(*) FROM control.tenants t WHERE t.plan = p.name) AS tenants"
-                       " FROM control.plans p ORDER BY name",
-                       0, NULL, error);
-}
-
-tg_status_t tg_plans_set(tg_cli_t *cli, tg_args_t *args, tg_error_t *error)
-{
-    const char *name = NULL, *rate = NULL, *burst = NULL;
-
-    tg_status_t status = tg_args_flag(args, "--requests-per-second", &rate, error);
-    if (status == TG_OK)
-        status = tg_args_flag(args, "--burst", &burst, error);
-    if (status == TG_OK)
-        status = tg_cli_word(args, "the plan's name", &name, error);
-    if (status == TG_OK)
-        status = tg_args_done(args, error);
-    if (status == TG_OK && (rate == NULL || burst == NULL))
-        status = tg_error_set(error, TG_INVALID, "--requests-per-second and --burst are needed");
-    if (status != TG_OK)
-        return status;
-
-    const char *const params[] = {name, rate, burst};
-    status = tg_cli_execute(cli,
-                            "INSERT INTO control.plans (name, requests_per_second, burst)"
-                            " VALUES ($1, $2::integer, $3::integer) ON CONFLICT (name) DO UPDATE"
-                            " SET requests_per_second = excluded.requests_per_second,"
-                            " burst = excluded.burst",
-                            3, params, NULL, error);
-    if (status == TG_OK)
-        (void)fprintf(cli->out, "plan %s: %s requests/s, burst %s\n", name, rate, burst);
-    return status;
+    if (!tg_args_switch(args, "--yes"))
+        return tg_error_set(error, TG_INVALID,
+                            "a deletion is for good and ends the tenant's keys; say --yes");
+    return tg_cli_change(cli, args, "the tenant's id", "SELECT admin.delete_tenant($1)", "tenant",
+                         "deleted", error);
 }

@@ -1,5 +1,5 @@
-/* Commands on tenants and plans: rows of the control tables. The services see a change through
- * their configuration watch within its poll interval.
+/* Commands on tenants, by the database's own functions: they check, and write the audit log. The
+ * gateways see a change within their poll interval (300 ms).
  *
  * Threads: one. */
 #ifndef TG_CLI_TENANTS_H
@@ -7,17 +7,19 @@
 
 #include "cli/cli.h"
 
-/* tenant create ID [--name N] [--plan P] [--if-not-exists] */
+/* tenant create ID [--name N] [--plan P] [--limits a=1,...] [--if-not-exists] */
 TG_NODISCARD tg_status_t tg_tenants_create(tg_cli_t *cli, tg_args_t *args, tg_error_t *error);
-/* tenant list */
+/* tenant update ID [--name N] [--plan P] [--limits a=1,b=default] */
+TG_NODISCARD tg_status_t tg_tenants_update(tg_cli_t *cli, tg_args_t *args, tg_error_t *error);
+/* tenant show ID */
+TG_NODISCARD tg_status_t tg_tenants_show(tg_cli_t *cli, tg_args_t *args, tg_error_t *error);
+/* tenant list [--state active|suspended|deleted] [--plan P] */
 TG_NODISCARD tg_status_t tg_tenants_list(tg_cli_t *cli, tg_args_t *args, tg_error_t *error);
-/* tenant disable ID: its keys stop working; its data stays */
-TG_NODISCARD tg_status_t tg_tenants_disable(tg_cli_t *cli, tg_args_t *args, tg_error_t *error);
-/* tenant enable ID */
-TG_NODISCARD tg_status_t tg_tenants_enable(tg_cli_t *cli, tg_args_t *args, tg_error_t *error);
-/* plan list */
-TG_NODISCARD tg_status_t tg_plans_list(tg_cli_t *cli, tg_args_t *args, tg_error_t *error);
-/* plan set NAME --requests-per-second N --burst N: makes or changes the plan */
-TG_NODISCARD tg_status_t tg_plans_set(tg_cli_t *cli, tg_args_t *args, tg_error_t *error);
+/* tenant suspend ID: its keys stop working; its data stays */
+TG_NODISCARD tg_status_t tg_tenants_suspend(tg_cli_t *cli, tg_args_t *args, tg_error_t *error);
+/* tenant resume ID */
+TG_NODISCARD tg_status_t tg_tenants_resume(tg_cli_t *cli, tg_args_t *args, tg_error_t *error);
+/* tenant delete ID --yes: for good; its id is not used again */
+TG_NODISCARD tg_status_t tg_tenants_delete(tg_cli_t *cli, tg_args_t *args, tg_error_t *error);
 
 #endif

@@ -7,8 +7,11 @@
 
 #include <cmocka.h>
 
+#include "cli/admin.h"
 #include "cli/keys.h"
+#include "cli/limits.h"
 #include "cli/logins.h"
+#include "cli/plans.h"
 #include "cli/tenants.h"
 #include "cli/topics.h"
 
@@ -35,6 +38,31 @@ static void unknown_or_empty_scopes_are_refused_by_name(void **state)
     }
 }
 
+static void limits_become_an_object_of_numbers(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *json;
+    } good[] = {{"", "{}"},
+                {"burst=5", "{\"burst\":5}"},
+                {"burst=5,max_body=default", "{\"burst\":5,\"max_body\":null}"}};
+    static const char *const bad[] = {"burst",   "burst=",   "=5",        "burst=5,", ",burst=5",
+                                      "Burst=5", "burst=5x", "bu\"rst=5", "burst=1.5"};
+    for (size_t i = 0; i < TG_ARRAY_LEN(good); i++) {
+        tg_buf_t json = tg_buf_make(TG_LIMITS_TEXT_MAX);
+        assert_int_equal(tg_limits_read(good[i].text, &json, NULL), TG_OK);
+        assert_string_equal(json.data, good[i].json);
+        tg_buf_dispose(&json);
+    }
+    for (size_t i = 0; i < TG_ARRAY_LEN(bad); i++) {
+        tg_buf_t json = tg_buf_make(TG_LIMITS_TEXT_MAX);
+        tg_error_t error = {0};
+        assert_int_equal(tg_limits_read(bad[i], &json, &error), TG_INVALID);
+        assert_non_null(strstr(error.text, "--limits"));
+        tg_buf_dispose(&json);
+    }
+}
+
 /* Runs a command that must refuse its words before it opens any connection. */
 static void refuses(tg_cli_fn command, char **words, int count, const char *part)
 {
@@ -57,6 +85,10 @@ static void a_wrong_command_line_is_refused_before_any_connection(void **state)
     char *expiry[] = {"t", "--tenant=a", "--scopes=read", "--expires=soon"};
     char *extra[] = {"t", "acme", "--colour", "red"};
     char *whole_key[] = {"t", "tg_0123456789ab_secret"};
+    char *overlap[] = {"t", "0123456789ab", "--overlap", "long"};
+    char *limits[] = {"t", "acme", "--limits", "weight=1,burst=many"};
+    char *rate[] = {"t", "gold", "--requests-per-second", "fast"};
+    char *rows[] = {"t", "--limit", "0"};
     char *replication[] = {"t", "--replication", "10"};
     char *no_tenant[] = {"t", "alice"};
     char *quoted[] = {"t", "a\"b", "--tenant", "acme"};
@@ -68,6 +100,13 @@ static void a_wrong_command_line_is_refused_before_any_connection(void **state)
     refuses(tg_keys_create, no_scopes, 3, "--scopes");
     refuses(tg_keys_create, expiry, 4, "");
     refuses(tg_keys_revoke, whole_key, 2, "12 characters");
+    refuses(tg_keys_show, whole_key, 2, "12 characters");
+    refuses(tg_keys_rotate, overlap, 4, "");
+    refuses(tg_tenants_delete, upper, 2, "--yes");
+    refuses(tg_tenants_update, limits, 4, "burst=many");
+    refuses(tg_plans_set, rate, 4, "integer");
+    refuses(tg_audit_list, rows, 3, "--limit");
+    refuses(tg_admin_bootstrap, rows, 3, "--limit");
     refuses(tg_topics_create, replication, 3, "--replication");
     refuses(tg_logins_create, no_tenant, 2, "--tenant");
     refuses(tg_logins_create, quoted, 4, "a-z, 0-9");
@@ -95,6 +134,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(scopes_become_an_array_in_fixed_order_without_doubles),
         cmocka_unit_test(unknown_or_empty_scopes_are_refused_by_name),
+        cmocka_unit_test(limits_become_an_object_of_numbers),
         cmocka_unit_test(a_wrong_command_line_is_refused_before_any_connection),
         cmocka_unit_test(printed_text_cannot_steer_the_terminal),
     };

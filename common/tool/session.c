@@ -11,8 +11,10 @@ static const struct sqlstate {
     const char *prefix;
     tg_status_t status;
 } sqlstates[] = {
-    {"23", TG_CONFLICT},   {"22", TG_INVALID},     {"42501", TG_DENIED},    {"55P03", TG_TIMEOUT},
-    {"57014", TG_TIMEOUT}, {"08", TG_UNAVAILABLE}, {"57P", TG_UNAVAILABLE},
+    {"23", TG_CONFLICT},     {"22", TG_INVALID},      {"42501", TG_DENIED},
+    {"55P03", TG_TIMEOUT},   {"57014", TG_TIMEOUT},   {"08", TG_UNAVAILABLE},
+    {"57P", TG_UNAVAILABLE}, {"TG404", TG_NOT_FOUND}, {"TG409", TG_CONFLICT},
+    {"TG4", TG_DENIED},
 };
 
 /* libpq's texts end in a line feed and may hold more; an operator's line has none. */
@@ -77,6 +79,19 @@ static bool is_good(const PGresult *result)
     return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
 }
 
+/* What our own functions refuse (SQLSTATE class TG) they say in words meant for people: "field:
+ * reason", or ": reason". */
+static tg_status_t set_refusal(const PGconn *connection, const PGresult *result, tg_error_t *error)
+{
+    const char *state = result == NULL ? NULL : PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    const char *text = message_of(connection, result);
+    bool ours = state != NULL && strncmp(state, "TG", 2) == 0;
+    if (ours && strncmp(text, ": ", 2) == 0)
+        text += 2;
+    return tg_error_set(error, status_of(connection, result), "%s%.*s",
+                        ours ? "" : "PostgreSQL: ", line_len(text), text);
+}
+
 tg_status_t tg_session_query(tg_session_t *session, const char *sql, size_t count,
                              const char *const *params, PGresult **out_result, tg_error_t *error)
 {
@@ -87,9 +102,7 @@ tg_status_t tg_session_query(tg_session_t *session, const char *sql, size_t coun
     PGresult *result =
         PQexecParams(session->connection, sql, (int)count, NULL, params, NULL, NULL, 0);
     if (!is_good(result)) {
-        const char *text = message_of(session->connection, result);
-        status = tg_error_set(error, status_of(session->connection, result), "PostgreSQL: %.*s",
-                              line_len(text), text);
+        status = set_refusal(session->connection, result, error);
     } else if (out_result != NULL) {
         *out_result = result;
         return TG_OK;

@@ -21,7 +21,9 @@ void tg_session_close(tg_session_t *session); /* NULL is allowed */
 
 /* Runs one statement with text parameters (NULL is SQL NULL). Gives the result through out_result
  * (PQclear it; NULL when the caller does not care). Refusals: SQLSTATE class 23 is TG_CONFLICT,
- * 42501 TG_DENIED, 55P03 TG_TIMEOUT, a lost connection TG_UNAVAILABLE, the rest TG_INTERNAL. */
+ * 42501 TG_DENIED, 55P03 TG_TIMEOUT, TG404
+ * TG_NOT_FOUND, TG409 TG_CONFLICT, TG4xx TG_DENIED (in the words of our functions, as they are), a
+ * lost connection TG_UNAVAILABLE, the rest TG_INTERNAL. */
 TG_NODISCARD tg_status_t tg_session_query(tg_session_t *session, const char *sql, size_t count,
                                           const char *const *params, PGresult **out_result,
                                           tg_error_t *error);

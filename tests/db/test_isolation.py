@@ -132,6 +132,7 @@ RIGHTS = {
                       "stream_metrics_minute")},
     "tidegate_gateway": {f"control.{table}": {"SELECT"} for table in
                          ("tenants", "plans", "api_keys", "config_version", "changes")},
+    "tidegate_admin": {},  # functions alone
     "tidegate_registry": {
         "control.schemas": {"SELECT", "INSERT", "UPDATE", "DELETE"},
         "control.subjects": {"SELECT", "INSERT", "UPDATE"},
