@@ -4,7 +4,7 @@
 # Secrets are made once per run directory and never change under a living database. The file is
 # written when it is missing or when the port base changed; until then it is the user's to edit.
 
-PG_ROLES=(gateway ingestion registry worker query)
+PG_ROLES=(gateway admin ingestion registry worker query)
 DEMO_START=2026-01-01T00:00:00Z
 SECRETS=(postgres tidegate shared operator "${PG_ROLES[@]}")
 
@@ -36,7 +36,14 @@ service_section() {
   esac
   printf 'http.admin_listen = 127.0.0.1:%s\n' "$(admin_port "$name")"
   printf 'pg.dsn = %s\n' "$(dsn "tidegate_$name" "$name")"
+  if [[ $name == gateway ]]; then gateway_keys; fi
   if [[ $name == registry ]]; then printf 'operator.password = %s\n' "$(secret operator)"; fi
+}
+
+# Everybody is behind one address here, so wrong keys are hardly limited.
+gateway_keys() {
+  printf 'admin.pg_dsn = %s\n' "$(dsn tidegate_admin admin)"
+  printf 'auth.failures_burst = 100000\nauth.failures_per_minute = 100000\n'
 }
 
 # The registry as an operator sees it, all contexts; what a Confluent client takes as its URL.
@@ -95,6 +102,7 @@ make_ini() {
   make_secrets
   if [[ -s $INI ]] && grep -q "port base $BASE\\." "$INI"; then
     grep -q '^\[simulator\]' "$INI" || simulator_section >>"$INI" # of before there was one
+    grep -q '^admin\.pg_dsn' "$INI" || sed -i "/^\[gateway\]/r /dev/stdin" "$INI" < <(gateway_keys) # likewise
     grep -q '^operator\.password' "$INI" || sed -i "/^\[registry\]/a operator.password = $(secret operator)" "$INI"
     return 0
   fi
