@@ -30,22 +30,10 @@ tg_status_t tg_event_wire_schema_id(tg_str_t value, uint32_t *out_id)
     return TG_OK;
 }
 
-/* A field's name needs no escapes: it is letters, digits and _. */
 static void begin_member(struct decode *d, tg_str_t name)
 {
-    char *to = tg_avro_room(d->payload, name.len + 4);
-    if (to == NULL)
-        return;
-    char *start = to;
-    if (!d->first)
-        *to++ = ',';
+    tg_avro_write_name(d->payload, name, d->first);
     d->first = false;
-    *to++ = '"';
-    memcpy(to, name.ptr, name.len);
-    to += name.len;
-    *to++ = '"';
-    *to++ = ':';
-    d->payload->len += (size_t)(to - start);
 }
 
 static tg_status_t read_free_form(struct decode *d, const tg_event_field_t *field)

@@ -32,6 +32,7 @@ TG_NODISCARD tg_status_t tg_avro_check_text(tg_avro_reader_t *r, tg_str_t text);
 /* Moves behind one value; TG_INVALID as tg_avro_decode would. */
 TG_NODISCARD tg_status_t tg_avro_skip(tg_avro_reader_t *r, const tg_avro_type_t *type);
 
+/* Refuses bytes that end within a value. */
 TG_NODISCARD tg_status_t tg_avro_ends_early(tg_avro_reader_t *r);
 
 /* The bytes of a fixed type, or of any type that has `size` of them. */
@@ -45,6 +46,7 @@ TG_NODISCARD static inline tg_status_t tg_avro_take_raw(tg_avro_reader_t *r, siz
     return TG_OK;
 }
 
+/* Any int or long. */
 TG_NODISCARD static inline tg_status_t tg_avro_take_long(tg_avro_reader_t *r, int64_t *out_value)
 {
     if (r->at == r->end || *r->at >= 0x80)
@@ -112,12 +114,31 @@ static inline bool tg_avro_is_plain(tg_str_t text)
     return odd == 0;
 }
 
+/* A string: well-formed, and without U+0000 where the flags refuse it. */
 TG_NODISCARD static inline tg_status_t tg_avro_take_text(tg_avro_reader_t *r, tg_str_t *out_text)
 {
     tg_status_t status = tg_avro_take_bytes(r, out_text);
     if (status != TG_OK || tg_avro_is_plain(*out_text))
         return status;
     return tg_avro_check_text(r, *out_text);
+}
+
+/* Appends the name of a field and a colon, behind a comma unless it is the first. It needs no
+ * escapes: a name is letters, digits and _. */
+static inline void tg_avro_write_name(tg_buf_t *out, tg_str_t name, bool first)
+{
+    char *to = tg_avro_room(out, name.len + 4);
+    if (to == NULL)
+        return;
+    char *start = to;
+    if (!first)
+        *to++ = ',';
+    *to++ = '"';
+    memcpy(to, name.ptr, name.len);
+    to += name.len;
+    *to++ = '"';
+    *to++ = ':';
+    out->len += (size_t)(to - start);
 }
 
 #endif

@@ -204,10 +204,7 @@ static tg_status_t put_record(tg_avro_reader_t *r, const tg_avro_type_t *type, t
     tg_buf_byte(out, '{');
     for (uint32_t i = 0; i < type->count; i++) {
         const tg_avro_field_t *field = &type->fields[i];
-        if (i > 0)
-            tg_buf_byte(out, ',');
-        tg_buf_json_string(out, field->name);
-        tg_buf_byte(out, ':');
+        tg_avro_write_name(out, field->name, i == 0);
         tg_status_t status = tg_avro_read_json(r, field->type, out);
         if (status != TG_OK) {
             tg_avro_error_within(r->error, field->name, 0);
