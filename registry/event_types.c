@@ -1,5 +1,5 @@
 /* handle → one statement → on_rows, which writes a page. One row more than the page is asked for,
- * to know whether there is a next one. */
+ * to know whether there is a next one; a page ends earlier where its schemas are long. */
 #include "registry/event_types.h"
 
 #include <jansson.h>
@@ -11,15 +11,23 @@
 #include "registry/registry.h"
 
 #define ANSWER_MAX ((size_t)64 << 20)
-#define NO_FIELD   ((tg_str_t){NULL, 0})
+#define PAGE_BYTES "262144" /* of schemas, and the one that passes it: a page is some ms of work   \
+                             */
+#define NO_FIELD ((tg_str_t){NULL, 0})
 
-/* A tenant's own type is before a built-in one of the same name, which can only be younger. */
+/* A tenant's own type is before a built-in one of the same name, which can only be younger. The
+ * first schema beyond a page's bytes, and all behind it, are NULL: they belong to the next page. */
 static const char types_sql[] =
-    "SELECT DISTINCT ON (e.type) e.type, e.context = '', e.version, e.schema_id, s.schema"
-    " FROM control.event_types e JOIN control.schemas s ON s.context = e.context"
-    " AND s.id = e.schema_id WHERE e.context IN ($1, '') AND e.version IS NOT NULL"
-    " AND e.type > $2 ORDER BY e.type, e.context DESC LIMIT $3::integer";
+    "SELECT t.type, t.builtin, t.version, t.schema_id,"
+    " CASE WHEN sum(octet_length(t.schema)) OVER (ORDER BY t.type) - octet_length(t.schema)"
+    " < $4::bigint THEN t.schema END"
+    " FROM (SELECT DISTINCT ON (e.type) e.type, e.context = '' AS builtin, e.version,"
+    " e.schema_id, s.schema FROM control.event_types e JOIN control.schemas s"
+    " ON s.context = e.context AND s.id = e.schema_id"
+    " WHERE e.context IN ($1, '') AND e.version IS NOT NULL AND e.type > $2"
+    " ORDER BY e.type, e.context DESC LIMIT $3::integer) t ORDER BY t.type";
 
+enum { SCHEMA = 4 }; /* column */
 enum { LIMIT, CURSOR, PARAMS };
 static const tg_param_t params[PARAMS] = {
     [LIMIT] = {"limit", TG_PARAM_UINT, NULL, TG_EVENT_TYPES_MAX, 1, TG_EVENT_TYPES_MAX},
@@ -122,14 +130,15 @@ static tg_event_type_row_t read_row(const PGresult *rows, int row)
         .builtin = tg_str_eq(tg_pg_text(rows, row, 1), TG_STR("t")),
         .version = tg_pg_text(rows, row, 2),
         .schema_id = tg_pg_text(rows, row, 3),
-        .schema = tg_pg_text(rows, row, 4),
+        .schema = tg_pg_text(rows, row, SCHEMA),
     };
 }
 
 static tg_status_t write_page(const PGresult *rows, size_t limit, tg_buf_t *out)
 {
-    size_t found = (size_t)PQntuples(rows);
-    size_t shown = found < limit ? found : limit;
+    size_t found = (size_t)PQntuples(rows), shown = 0;
+    while (shown < found && shown < limit && tg_pg_text(rows, (int)shown, SCHEMA).ptr != NULL)
+        shown++;
     tg_status_t status = TG_OK;
     tg_buf_str(out, TG_STR("{\"items\":["));
     for (size_t i = 0; i < shown && status == TG_OK; i++) {
@@ -139,7 +148,7 @@ static tg_status_t write_page(const PGresult *rows, size_t limit, tg_buf_t *out)
         status = tg_event_type_write(&row, out);
     }
     tg_buf_str(out, TG_STR("],\"next_cursor\":"));
-    if (found > shown)
+    if (found > shown && shown > 0)
         tg_buf_json_string(out, tg_pg_text(rows, (int)shown - 1, 0));
     else
         tg_buf_str(out, TG_STR("null"));
@@ -191,7 +200,9 @@ static void ask(struct listing *listing, tg_pg_pool_t *pool, tg_str_t context, t
 {
     char limit[24];
     int len = snprintf(limit, sizeof(limit), "%zu", listing->limit + 1);
-    const tg_pg_stmt_t stmt = {types_sql, 3, {context, after, {limit, (size_t)len}}};
+    const tg_pg_stmt_t stmt = {types_sql,
+                               4,
+                               {context, after, {limit, (size_t)len}, TG_STR(PAGE_BYTES)}};
     listing->call =
         tg_pg_call(pool, NULL, &stmt, 1, tg_http_deadline_at(listing->req), on_rows, listing);
     if (listing->call == NULL)

@@ -4,7 +4,8 @@
  * control.event_types says, which a trigger keeps. Fields are read from the schema's text as it was
  * registered, so that a reader sees the names that it wrote, also of referenced types.
  *
- * Limits: TG_EVENT_TYPES_MAX types a page, sorted by name; the cursor is the last name.
+ * Limits: TG_EVENT_TYPES_MAX types a page, sorted by name, and 256 KiB of schemas but at least one;
+ * the cursor is the last name.
  * Threads: a request belongs to its thread. */
 #ifndef TG_REGISTRY_EVENT_TYPES_H
 #define TG_REGISTRY_EVENT_TYPES_H

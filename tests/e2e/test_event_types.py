@@ -182,6 +182,17 @@ def test_types_are_listed_with_their_fields_and_roles(tenant, other, name):
         "time": "event_time"}
 
 
+def test_long_schemas_make_short_pages(tenant, name):
+    registry = registry_of(tenant)
+    own_names = [f"{name}_{number}" for number in range(3)]
+    for own_name in own_names:
+        registry.register(f"{own_name}-value", own(doc="x" * 200_000))
+    first = tenant.api.read("/v2/event-types", cursor=name)
+    assert [item["name"] for item in first["items"]] == own_names[:2] and first["next_cursor"] == own_names[1]
+    rest = tenant.api.read("/v2/event-types", cursor=first["next_cursor"])
+    assert rest["items"][0]["name"] == own_names[2] and rest["next_cursor"] is None
+
+
 def test_the_list_comes_in_pages(other):
     names, cursor = [], {}
     while cursor is not None:
