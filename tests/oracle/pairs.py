@@ -18,6 +18,7 @@ JAVA_CANNOT_READ = {
     "Invalid default for field": "it renames the writer's fields after the reader's aliases, and then the writer's own"
                                  " defaults do not fit them",
     "AvroTypeException: Found ": "it renames every type that has the name of an alias, of whatever kind it is",
+    "Duplicate in union": "the same, where a union then has two branches of one name",
     "Not an array: [": "it takes a default of a union's first branch, an array, for one of the union",
 }
 
@@ -103,11 +104,14 @@ def resolution_differences(pair, java, ours):
 
 
 def loses_aliases(pair):
-    """Java's checker matches records by their short names and fields by aliases, its reader applies a record's field
-    aliases only where the full names are the same: it reads the default, and the value is lost."""
-    names = {name for name, at in pair.writer.types.items() if at["kind"] == "record"}
-    return any(at["kind"] == "record" and name not in names and any("aliases" in field for field in at["fields"])
-               for name, at in pair.reader.types.items())
+    """Java's checker matches records by their short names and fields by aliases. Its reader applies a record's field
+    aliases only where the full names are the same, and not where another type's alias has renamed the record: it
+    reads the default, and the value is lost."""
+    records = {name for name, at in pair.writer.types.items() if at["kind"] == "record"}
+    aliases = {alias if "." in alias else ".".join(filter(None, (name.rpartition(".")[0], alias)))
+               for name, at in pair.reader.types.items() for alias in at.get("aliases", ())}
+    return any(at["kind"] == "record" and (name not in records or name in aliases)
+               and any("aliases" in field for field in at["fields"]) for name, at in pair.reader.types.items())
 
 
 def same(pair, theirs, own):
