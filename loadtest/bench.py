@@ -11,7 +11,7 @@
     loadtest/bench.py --markdown build/bench.json …
                                         measures nothing, prints the figures of these runs as a table
 
-On each engine: drain, workers, late. On one of them (TimescaleDB if it is there): idle, codec, visible,
+On each engine: drain, workers, late. On one of them (TimescaleDB if it is there): idle, codec, registry, visible,
 single, batches, query, simulator; and peers, only when it is named.
 
 It starts a stack of its own for each engine (run directory build/bench-run, ports from 21080, release
@@ -31,11 +31,11 @@ import sys
 import time
 from pathlib import Path
 
-from bench import codec, drain, late, memory, peers, post, query, simulator, visible, workers
+from bench import codec, drain, late, memory, peers, post, query, registry, simulator, visible, workers
 from bench.result import NOISE_MAX, Result
 from bench.stack import TOP, BenchError, Stack, engines
 
-PARTS_ONCE = ("idle", "codec", "visible", "single", "simulator", "batches", "query")
+PARTS_ONCE = ("idle", "codec", "registry", "visible", "single", "simulator", "batches", "query")
 PARTS_EACH = ("drain", "workers", "late")
 PARTS = PARTS_ONCE + PARTS_EACH
 PEERS = "peers"
@@ -82,6 +82,8 @@ def with_worker(stack, wanted, soak):
     stack.lift_limits()
     if "codec" in wanted:
         yield from attempt(stack, codec.measure(stack))
+    if "registry" in wanted:
+        yield from attempt(stack, registry.measure(stack))
     if "visible" in wanted:
         yield from attempt(stack, visible.measure(stack))
     if "single" in wanted:

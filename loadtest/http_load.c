@@ -32,7 +32,7 @@
 #define LAST_ANSWERS_US (15 * TG_US_PER_SECOND) /* for what is under way at the end */
 
 struct settings {
-    char *target, *key, *type, *get;
+    char *target, *key, *type, *get, *user;
     uint64_t connections, ms, rate, batch;
 };
 
@@ -43,6 +43,7 @@ static const tg_option_t options[] = {
     {"load.key", TG_OPT_STR, AT(key), "none", 1, 256, "API key."},
     {"load.type", TG_OPT_STR, AT(type), "order", 1, 64, "Event type: order or stream."},
     {"load.get", TG_OPT_STR, AT(get), "", 0, 1024, "Ask for this path instead; {n} in it is another number from 1000 to 4999 each time."},
+    {"load.user", TG_OPT_STR, AT(user), "", 0, 512, "Authorization header to send instead of the API key, as \"Basic …\"."},
     {"load.connections", TG_OPT_UINT, AT(connections), "32", 1, CONNECTIONS_MAX, "Connections, each with one request at a time."},
     {"load.seconds", TG_OPT_MS, AT(ms), "4s", 1, 86400000, "How long to send."},
     {"load.rate", TG_OPT_UINT, AT(rate), "0", 0, 1000000, "Requests per second; 0: as fast as they are answered."},
@@ -114,8 +115,9 @@ static void write_question(struct load *load, struct connection *connection)
     if (number != NULL)
         tg_buf_printf(&connection->request, "%llu%s",
                       (unsigned long long)(1000 + load->events % 4000), number + 3);
-    tg_buf_printf(&connection->request, " HTTP/1.1\r\nHost: %s\r\nX-API-Key: %s\r\n\r\n",
-                  settings->target, settings->key);
+    bool basic = settings->user[0] != '\0';
+    tg_buf_printf(&connection->request, " HTTP/1.1\r\nHost: %s\r\n%s: %s\r\n\r\n", settings->target,
+                  basic ? "Authorization" : "X-API-Key", basic ? settings->user : settings->key);
     load->events++;
     assert(!connection->request.failed);
 }
