@@ -45,6 +45,9 @@ static const tg_option_t options[] = {
     {"registry.instances",       TG_OPT_STR,    AT(instances[TG_UP_REGISTRY]),  "127.0.0.1:8083", 3, 1024, "Registry instances, host:port[,...]."},
     {"upstream.max_connections", TG_OPT_UINT,   AT(max_connections),        "256",            1, 65535,   "Connections per upstream instance and thread."},
     {"upstream.max_waiting",     TG_OPT_UINT,   AT(max_waiting),            "1024",           1, 1000000, "Requests waiting for a connection, per instance and thread; more are answered 503 overloaded."},
+    {"upstream.max_inflight",    TG_OPT_UINT,   AT(max_inflight),           "1024",           8, 65535,   "Requests on their way to an upstream, per thread, at most; how many there are follows its latency."},
+    {"upstream.queue",           TG_OPT_UINT,   AT(max_queue),              "1024",           1, 65535,   "Requests that wait for their turn, per upstream and thread; beyond, the newest of the tenant that has most waiting is answered 503 overloaded."},
+    {"upstream.slack",           TG_OPT_MS,     AT(slack_ms),               "10ms",           0, 60000,   "Latency above twice the best is overload only beyond this much more."},
     {"upstream.connect_timeout", TG_OPT_MS,     AT(connect_timeout_ms),     "1s",             10, 60000,  "Longest wait for an upstream connection."},
     {"upstream.max_answer",      TG_OPT_BYTES,  AT(max_answer),             "32MiB",          1024, 1073741824, "Largest upstream answer; a larger one is a 502."},
     {"redis.address",            TG_OPT_STR,    AT(redis_address),          "127.0.0.1:6379", 0, 1024, "Redis, host:port, over which gateways share the tenants' limits; empty: they do not."},
@@ -114,6 +117,17 @@ static void set_snapshot_gauges(tg_gateway_thread_t *thread)
     tg_metric_set(thread->shard, GW_SNAPSHOT, GW_SNAPSHOT_US, (int64_t)stats.load_us);
 }
 
+static void set_queue_gauges(tg_gateway_thread_t *thread)
+{
+    for (unsigned upstream = 0; upstream < TG_UP_COUNT; upstream++) {
+        tg_fair_stats_t stats;
+        tg_fair_get_stats(thread->queues[upstream], &stats);
+        tg_metric_set(thread->shard, GW_QUEUE_WAITING, upstream, (int64_t)stats.waiting);
+        tg_metric_set(thread->shard, GW_INFLIGHT, upstream, stats.in_flight);
+        tg_metric_set(thread->shard, GW_INFLIGHT_LIMIT, upstream, stats.limit);
+    }
+}
+
 /* Gauges are set by the thread that owns the clients; a scrape sums the threads. */
 static void on_gauges(void *arg)
 {
@@ -133,6 +147,7 @@ static void on_gauges(void *arg)
         tg_metric_set(thread->shard, GW_CONNECTIONS, upstream, connections);
         tg_metric_set(thread->shard, GW_WAITING, upstream, waiting);
     }
+    set_queue_gauges(thread);
     set_snapshot_gauges(thread);
     if (thread->gather != NULL)
         tg_metric_set(thread->shard, GW_BUNDLE_WAITING, 0,
@@ -153,6 +168,8 @@ static void thread_stop(void *thread_ctx)
     tg_lessor_close(thread->lessor);
     for (size_t i = 0; i < TG_UP_COUNT; i++)
         tg_http_client_close(thread->clients[i]);
+    for (size_t i = 0; i < TG_UP_COUNT; i++)
+        tg_fair_destroy(thread->queues[i]);
     if (thread->directory != NULL)
         tg_config_watch_put(thread->gateway->watch, thread->directory);
     free(thread);
@@ -175,6 +192,10 @@ static tg_status_t open_clients(tg_gateway_thread_t *thread, tg_error_t *error)
         tg_status_t status = tg_http_client_open(thread->loop, &client, &thread->clients[i], error);
         if (status != TG_OK)
             return status;
+        thread->queues[i] = tg_fair_create(config->max_queue, (uint32_t)config->max_inflight,
+                                           config->slack_ms * 1000);
+        if (thread->queues[i] == NULL)
+            return tg_error_set(error, TG_NOMEM, "out of memory");
     }
     return TG_OK;
 }

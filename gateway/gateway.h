@@ -15,6 +15,7 @@
 #include "gateway/keys/failures.h"
 #include "gateway/keys/uses.h"
 #include "gateway/limit/limits.h"
+#include "gateway/overload/fair.h"
 #include "gateway/routes.h"
 
 typedef struct tg_gateway_config {
@@ -25,6 +26,9 @@ typedef struct tg_gateway_config {
     char *instances[TG_UP_COUNT];
     uint64_t max_connections; /* per upstream instance and thread */
     uint64_t max_waiting;
+    uint64_t max_inflight; /* per upstream and thread: the most that the overload limit allows */
+    uint64_t max_queue;
+    uint64_t slack_ms; /* of latency: see gateway/overload/pace.h */
     uint64_t connect_timeout_ms;
     uint64_t max_answer; /* bytes of an upstream's answer */
     char *redis_address; /* NULL or "": limits are not shared */
@@ -50,6 +54,7 @@ typedef struct tg_gateway_thread {
     tg_loop_t *loop;
     tg_metrics_shard_t *shard;
     tg_http_client_t *clients[TG_UP_COUNT];
+    tg_fair_t *queues[TG_UP_COUNT];
     tg_lessor_t *lessor;
     tg_gather_t *gather;     /* NULL when single events travel alone */
     tg_pg_pool_t *pool;      /* of the gateway's own role, for what requests don't wait for */

@@ -1,6 +1,6 @@
-/* start -> admit -> forward -> on_answer, or, for a single event in its common form, gather ->
- * on_outcome; the shell's deadline or a leaving client cut in through on_gone. Each path ends in
- * exactly one tg_http_reply or tg_http_fail, or in on_gone. */
+/* start -> admit -> (the upstream's queue) -> send: forward -> on_answer, or, for a single event in
+ * its common form, gather -> on_outcome; the shell's deadline or a leaving client cut in through
+ * on_gone. Each path ends in exactly one tg_http_reply or tg_http_fail, or in on_gone. */
 #include "gateway/proxy.h"
 
 #include <stdio.h>
@@ -15,6 +15,9 @@
 #define DEADLINE_GAP 50                 /* ms kept for our own answer when the upstream is late */
 #define COPIED_MAX   ((size_t)4 << 10)  /* bytes; a larger body is sent from where it was read */
 
+/* Where a request is; it has one wait at a time. */
+enum step { STEP_QUEUED, STEP_CALLED, STEP_GATHERED };
+
 struct exchange {
     tg_http_req_t *req;
     tg_gateway_thread_t *thread;
@@ -22,8 +25,9 @@ struct exchange {
     tg_str_t tenant;
     uint64_t started_us;
     tg_charge_t charge;
-    tg_http_call_t *call; /* the one wait in flight, or */
-    bool gathered;        /* `item` is it */
+    enum step step;
+    tg_fair_item_t place; /* in the upstream's queue, or on its way */
+    tg_http_call_t *call;
     tg_gather_item_t item;
 };
 
@@ -41,11 +45,22 @@ static const char *const answer_headers[] = {"retry-after", "etag",           "c
                                              "vary",        "location",       "link",
                                              "allow",       "accept-encoding"};
 
-/* No more is to come from the upstream. */
-static void finish(struct exchange *exchange, unsigned result)
+static tg_fair_t *queue_of(const struct exchange *exchange)
+{
+    return exchange->thread->queues[exchange->route->upstream];
+}
+
+static uint64_t now_ms(const struct exchange *exchange)
+{
+    return tg_loop_now_ms(exchange->thread->loop);
+}
+
+/* No more is to come from the upstream, which is `busy` if it had no time or strength for this. */
+static void finish(struct exchange *exchange, unsigned result, bool busy)
 {
     assert(result < GW_UP_RESULTS);
     tg_charge_end(&exchange->charge);
+    tg_fair_leave(queue_of(exchange), &exchange->place, busy, now_ms(exchange));
     tg_metrics_shard_t *shard = exchange->thread->shard;
     unsigned upstream = exchange->route->upstream;
     tg_metric_add(shard, GW_UPSTREAM, upstream * GW_UP_RESULTS + result, 1);
@@ -101,29 +116,28 @@ static void on_answer(void *arg, tg_status_t status, const tg_http_response_t *r
     struct exchange *exchange = arg;
     assert(status != TG_OK || response != NULL);
     const char *upstream = tg_upstream_name(exchange->route->upstream);
-    exchange->call = NULL;
 
     switch (status) {
     case TG_OK:
         settle(exchange, response);
-        finish(exchange, GW_UP_OK);
+        finish(exchange, GW_UP_OK, response->code == 503);
         reply_upstream(exchange, response);
         return;
     case TG_TIMEOUT:
-        finish(exchange, GW_UP_TIMEOUT);
+        finish(exchange, GW_UP_TIMEOUT, true);
         tg_http_fail(exchange->req, 504, "deadline_exceeded", TG_STR(""),
                      "The %s service did not answer in time; retry with the same id.", upstream);
         return;
     case TG_FULL:
-        finish(exchange, GW_UP_FULL);
+        finish(exchange, GW_UP_FULL, true);
         fail_unavailable(exchange, "overloaded", "has too many requests waiting");
         return;
     case TG_UNAVAILABLE:
-        finish(exchange, GW_UP_UNAVAILABLE);
+        finish(exchange, GW_UP_UNAVAILABLE, true);
         fail_unavailable(exchange, "upstream_unavailable", "cannot be reached");
         return;
     default:
-        finish(exchange, GW_UP_MALFORMED);
+        finish(exchange, GW_UP_MALFORMED, false);
         tg_http_fail(exchange->req, 502, "bad_upstream_answer", TG_STR(""),
                      "The %s service gave an answer that could not be read.", upstream);
     }
@@ -134,14 +148,17 @@ static void on_gone(void *user)
 {
     struct exchange *exchange = user;
     tg_gateway_thread_t *thread = exchange->thread;
-    assert((exchange->call != NULL) != exchange->gathered);
     tg_metric_add(thread->shard, GW_CLIENT_GONE, 0, 1);
     tg_charge_end(&exchange->charge);
-    if (exchange->gathered)
+    if (exchange->step == STEP_QUEUED) {
+        tg_fair_cancel(queue_of(exchange), &exchange->place);
+        return;
+    }
+    if (exchange->step == STEP_GATHERED)
         tg_gather_cancel(thread->gather, &exchange->item);
     else
         tg_http_call_cancel(exchange->call);
-    exchange->call = NULL;
+    tg_fair_forget(queue_of(exchange), now_ms(exchange));
 }
 
 /* When the upstream's answer must be there. */
@@ -195,7 +212,6 @@ static tg_str_t upstream_method(const tg_http_req_t *req)
 
 static void forward(struct exchange *exchange)
 {
-    assert(exchange->call == NULL && !exchange->gathered);
     assert(exchange->tenant.len > 0);
     tg_http_req_t *req = exchange->req;
     uint64_t deadline = upstream_deadline(exchange);
@@ -209,6 +225,7 @@ static void forward(struct exchange *exchange)
     if (target.failed) {
         tg_buf_dispose(&target);
         tg_charge_end(&exchange->charge);
+        tg_fair_forget(queue_of(exchange), now_ms(exchange));
         tg_http_fail(req, 414, "uri_too_long", TG_STR(""),
                      "The request's path and query exceed %zu bytes.", TARGET_MAX);
         return;
@@ -224,6 +241,7 @@ static void forward(struct exchange *exchange)
         .deadline_at_ms = deadline,
         .idempotent = strcmp(exchange->route->method, "GET") == 0,
     };
+    exchange->step = STEP_CALLED;
     exchange->call = tg_http_client_call(exchange->thread->clients[exchange->route->upstream],
                                          &upstream, on_answer, exchange);
     tg_buf_dispose(&target);
@@ -250,11 +268,10 @@ static void reply_outcome(struct exchange *exchange, const tg_bundle_outcome_t *
 static void on_outcome(void *arg, tg_status_t status, const tg_bundle_outcome_t *outcome)
 {
     struct exchange *exchange = arg;
-    exchange->gathered = false;
     if (status == TG_OK && outcome->http_code == TG_BUNDLE_ALONE) {
         forward(exchange);
     } else if (status == TG_OK && outcome->http_code >= 200 && outcome->http_code < 600) {
-        finish(exchange, GW_UP_OK);
+        finish(exchange, GW_UP_OK, outcome->http_code == 503);
         reply_outcome(exchange, outcome);
     } else {
         on_answer(exchange, status == TG_OK ? TG_INTERNAL : status, NULL);
@@ -278,7 +295,7 @@ static bool may_gather(const struct exchange *exchange)
 static void gather(struct exchange *exchange)
 {
     tg_http_req_t *req = exchange->req;
-    exchange->gathered = true;
+    exchange->step = STEP_GATHERED;
     exchange->item = (tg_gather_item_t){
         .event = {.tenant = exchange->tenant,
                   .type = tg_http_segment(req, 0),
@@ -347,6 +364,65 @@ static bool admit(tg_http_req_t *req, const tg_gateway_thread_t *thread,
     return verdict.refused == TG_LIMIT_NONE;
 }
 
+/* --- its turn --- */
+
+static void send_on(struct exchange *exchange)
+{
+    if (may_gather(exchange))
+        gather(exchange);
+    else
+        forward(exchange);
+}
+
+static void fail_queued(struct exchange *exchange, unsigned reason)
+{
+    unsigned upstream = exchange->route->upstream;
+    tg_metric_add(exchange->thread->shard, GW_QUEUE_ENDS, upstream * GW_QUEUE_REASONS + reason, 1);
+    tg_charge_end(&exchange->charge);
+    if (reason == GW_QUEUE_LATE)
+        tg_http_fail(exchange->req, 504, "deadline_exceeded", TG_STR(""),
+                     "The %s service is busy, and the request's turn did not come in time; retry "
+                     "with the same id.",
+                     tg_upstream_name(exchange->route->upstream));
+    else
+        fail_unavailable(exchange, "overloaded", "has too many requests waiting");
+}
+
+static void on_turn(void *arg, tg_fair_end_t end)
+{
+    struct exchange *exchange = arg;
+    if (end == TG_FAIR_GO)
+        send_on(exchange);
+    else
+        fail_queued(exchange, end == TG_FAIR_LATE ? GW_QUEUE_LATE : GW_QUEUE_DROPPED);
+}
+
+/* A body costs as much as it has kilobytes, so that a tenant of batches does not pass for one of
+ * single events. */
+static void queue(struct exchange *exchange, const tg_tenant_t *tenant)
+{
+    exchange->step = STEP_QUEUED;
+    exchange->place = (tg_fair_item_t){
+        .tenant = tenant->number,
+        .weight = (uint32_t)tenant->plan->weight,
+        .cost = 1 + (uint32_t)(tg_http_body(exchange->req).len >> 10),
+        .band = TG_BAND_FIRST,
+        .deadline_ms = upstream_deadline(exchange),
+        .done = on_turn,
+        .arg = exchange,
+    };
+    switch (tg_fair_enter(queue_of(exchange), &exchange->place)) {
+    case TG_FAIR_ENTERED:
+        send_on(exchange);
+        return;
+    case TG_FAIR_WAITS:
+        return;
+    case TG_FAIR_FULL:
+        fail_queued(exchange, GW_QUEUE_FULL);
+        return;
+    }
+}
+
 void tg_proxy_handle(tg_http_req_t *req, void *thread_ctx)
 {
     tg_gateway_thread_t *thread = thread_ctx;
@@ -372,8 +448,5 @@ void tg_proxy_handle(tg_http_req_t *req, void *thread_ctx)
     exchange->tenant = id;
     exchange->started_us = tg_time_mono_us();
     tg_http_set_user(req, exchange, on_gone);
-    if (may_gather(exchange))
-        gather(exchange);
-    else
-        forward(exchange);
+    queue(exchange, identity.tenant);
 }

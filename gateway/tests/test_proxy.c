@@ -34,6 +34,9 @@ static int configure(void **state)
         .pg_dsn = control.dsn,
         .secret = (char *)(uintptr_t)SECRET,
         .max_connections = 4,
+        .max_inflight = 1024,
+        .max_queue = 1024,
+        .slack_ms = 10,
         .max_waiting = 4,
         .connect_timeout_ms = 1000,
         .max_answer = 64 << 10,
@@ -498,6 +501,36 @@ static void requests_beyond_the_waiting_room_are_503_overloaded(void **state)
     assert_int_equal(full, 1); /* one is under way, one waits */
 }
 
+static void a_busy_upstream_has_a_queue_that_is_bounded(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {TEST_SILENT, NULL};
+    char headers[128];
+    int held[5];
+    g.config.max_inflight = 8; /* begins at 4 */
+    g.config.max_connections = 8;
+    g.config.max_queue = 1;
+    g.config.http.deadline_ms = 3000;
+    script(TG_UP_QUERY, lines);
+    gateway_start();
+    (void)snprintf(headers, sizeof(headers), "X-API-Key: %s\r\n", all_key);
+    for (size_t i = 0; i < TG_ARRAY_LEN(held); i++)
+        held[i] = connect_and_say("GET /v1/metrics", headers, "");
+    uint16_t admin = tg_http_server_admin_port(g.server);
+    test_metric_wait(admin, "tidegate_gateway_queue_waiting{upstream=\"query\"}", 1);
+    test_metric_wait(admin, "tidegate_gateway_inflight{upstream=\"query\"}", 4);
+    expect(ask("GET /v1/metrics", "", ""), 503, "\"code\":\"overloaded\"");
+    assert_int_equal(
+        metric("tidegate_gateway_queue_refused_total{upstream=\"query\",reason=\"full\"}"), 1);
+    close(held[4]); /* whoever leaves, in the queue or not, makes room at its deadline */
+    for (size_t i = 0; i < 4; i++) {
+        expect(test_read_answer(held[i], false), 504, "deadline_exceeded");
+        close(held[i]);
+    }
+    test_metric_wait(admin, "tidegate_gateway_queue_waiting{upstream=\"query\"}", 0);
+    test_metric_wait(admin, "tidegate_gateway_inflight{upstream=\"query\"}", 0);
+}
+
 static void a_call_whose_client_is_cut_is_cancelled(void **state)
 {
     (void)state;
@@ -597,6 +630,7 @@ int main(void)
         GATEWAY_TEST(an_answer_that_cannot_be_read_is_502),
         GATEWAY_TEST(an_upstream_that_says_nothing_is_504_within_the_deadline),
         GATEWAY_TEST(requests_beyond_the_waiting_room_are_503_overloaded),
+        GATEWAY_TEST(a_busy_upstream_has_a_queue_that_is_bounded),
         GATEWAY_TEST(a_call_whose_client_is_cut_is_cancelled),
         GATEWAY_TEST(a_client_that_leaves_harms_nobody),
         GATEWAY_TEST(without_a_snapshot_requests_are_503_not_ready),
