@@ -300,6 +300,83 @@ static void a_result_beyond_the_output_is_out_of_memory_and_leaves_it_as_it_was(
     tg_avro_schema_destroy(reader);
 }
 
+static tg_status_t plan_of(struct fixture *f, const tg_buf_t *writer_text,
+                           const tg_buf_t *reader_text, const char *json)
+{
+    assert_false(writer_text->failed);
+    assert_false(reader_text->failed);
+    return resolve(f, writer_text->data, reader_text->data, json);
+}
+
+/* 250 records in each of two unions, none of the other's name: every pair must be looked at. */
+static void put_union(tg_buf_t *out, char letter)
+{
+    tg_buf_byte(out, '[');
+    for (int i = 0; i < 250; i++) {
+        tg_buf_printf(out, "%s{\"type\":\"record\",\"name\":\"%c%d\",\"fields\":[",
+                      i > 0 ? "," : "", letter, i);
+        for (int j = 0; j < 16; j++)
+            tg_buf_printf(out, "%s" DFL("f%d", "\"int\"", "0"), j > 0 ? "," : "", j);
+        tg_buf_str(out, TG_STR("]}"));
+    }
+    tg_buf_str(out, TG_STR("]"));
+    tg_buf_byte(out, '\0');
+}
+
+static void a_pair_of_schemas_beyond_the_limits_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    tg_buf_t writer = tg_buf_make(1 << 20), reader = tg_buf_make(1 << 20);
+    put_union(&writer, 'A');
+    put_union(&reader, 'B');
+    assert_int_equal(plan_of(f, &writer, &reader, NULL), TG_TOO_LARGE);
+    tg_buf_dispose(&writer);
+    tg_buf_dispose(&reader);
+}
+
+/* Each record holds the one before, so that what the first changes reaches the last step by step.
+ */
+static void put_chain(tg_buf_t *out, const char *first)
+{
+    tg_buf_str(out, TG_STR("{\"type\":\"record\",\"name\":\"T\",\"fields\":["));
+    for (int i = 0; i < 60; i++) {
+        tg_buf_printf(out, "%s{\"name\":\"x%d\",\"type\":[\"null\",", i > 0 ? "," : "", i);
+        if (i == 0)
+            tg_buf_printf(out, REC("R0", FLD("c", "\"%s\"")), first);
+        else
+            tg_buf_printf(out, REC("R%d", FLD("c", "\"R%d\"")), i, i - 1);
+        tg_buf_str(out, TG_STR("]}"));
+    }
+    tg_buf_str(out, TG_STR("]}"));
+    tg_buf_byte(out, '\0');
+}
+
+static void a_change_far_inside_is_seen_by_all_around_it(void **state)
+{
+    struct fixture *f = *state;
+    tg_buf_t writer = tg_buf_make(1 << 20), reader = tg_buf_make(1 << 20);
+    tg_buf_t value = tg_buf_make(1 << 16);
+    put_chain(&writer, "int");
+    put_chain(&reader, "double");
+    tg_buf_byte(&value, '{');
+    for (int i = 0; i < 59; i++)
+        tg_buf_printf(&value, "\"x%d\":null,", i);
+    tg_buf_str(&value, TG_STR("\"x59\":{\"R59\":"));
+    for (int i = 0; i < 60; i++)
+        tg_buf_str(&value, TG_STR("{\"c\":"));
+    tg_buf_byte(&value, '7');
+    for (int i = 0; i < 62; i++)
+        tg_buf_byte(&value, '}');
+    tg_buf_byte(&value, '\0');
+    if (plan_of(f, &writer, &reader, value.data) != TG_OK)
+        fail_msg("%s %s %s", f->why.text, f->error.path, f->error.message);
+    assert_true(tg_str_eq(tg_buf_view(&f->out), tg_str_from(value.data)));
+    assert_int_equal(f->bytes.len, 59 + 1 + 1); /* an int of one byte became a double */
+    tg_buf_dispose(&writer);
+    tg_buf_dispose(&reader);
+    tg_buf_dispose(&value);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -307,6 +384,8 @@ int main(void)
         cmocka_unit_test(what_cannot_be_read_is_refused_with_path_and_reason),
         cmocka_unit_test(schemas_that_write_alike_need_no_resolving),
         cmocka_unit_test(hostile_bytes_are_refused_with_their_offset),
+        cmocka_unit_test(a_pair_of_schemas_beyond_the_limits_is_refused),
+        cmocka_unit_test(a_change_far_inside_is_seen_by_all_around_it),
         cmocka_unit_test(a_result_beyond_the_output_is_out_of_memory_and_leaves_it_as_it_was),
     };
     return cmocka_run_group_tests(tests, open_fixture, close_fixture);

@@ -12,7 +12,8 @@
 #include "common/avro/internal.h"
 #include "common/base/table.h"
 
-#define WORDS_MAX 160
+#define WORDS_MAX  160
+#define PASSES_MAX 32
 
 struct compile {
     tg_avro_plan_t *plan;
@@ -500,18 +501,29 @@ static bool still_same(const tg_avro_plan_node_t *node)
     }
 }
 
-static void mark_same(tg_avro_plan_t *plan)
+/* One pass over all nodes, parts mostly before wholes; whether it took a mark away. */
+static bool unmark_once(tg_avro_plan_t *plan)
 {
-    bool changed = true;
-    while (changed) {
-        changed = false;
-        for (tg_avro_plan_node_t *node = plan->newest; node != NULL; node = node->older) {
-            if (node->same && !still_same(node)) {
-                node->same = false;
-                changed = true;
-            }
+    bool changed = false;
+    for (tg_avro_plan_node_t *node = plan->newest; node != NULL; node = node->older) {
+        if (node->same && !still_same(node)) {
+            node->same = false;
+            changed = true;
         }
     }
+    return changed;
+}
+
+/* Schemas made for it could need as many passes as there are nodes. A mark too few costs only time,
+ * so after some passes every pair that is made of others goes without. */
+static void mark_same(tg_avro_plan_t *plan)
+{
+    for (unsigned i = 0; i < PASSES_MAX; i++) {
+        if (!unmark_once(plan))
+            return;
+    }
+    for (tg_avro_plan_node_t *node = plan->newest; node != NULL; node = node->older)
+        node->same = node->action == TG_AVRO_ACT_COPY;
 }
 
 /* --- the whole --- */
