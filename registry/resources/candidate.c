@@ -168,8 +168,8 @@ void tg_candidate_again(tg_request_t *request, tg_candidate_t *candidate)
     }
     waiting->candidate = candidate;
     request->waiting = waiting;
-    stmts[0] =
-        tg_store_newest_stmt(request->context, request->subject.name, request->thread->max_types);
+    tg_str_t max_types = candidate->registers ? request->thread->max_types : (tg_str_t){NULL, 0};
+    stmts[0] = tg_store_newest_stmt(request->context, request->subject.name, max_types);
     stmts[1] = tg_scope_stmt(request->context, request->subject.name);
     count += refers ? TG_REFERENCES_STMTS : 0;
     tg_store_ask_t ask = tg_request_ask(request, on_looked);

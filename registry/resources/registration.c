@@ -331,7 +331,10 @@ static void on_found(void *arg, tg_status_t status, const tg_pg_answer_t *answer
     }
     if (!may_register(request) || !stand_in_line(op))
         return;
-    if (op->candidate.scope.effective.mode == TG_MODE_IMPORT)
+    bool imports = op->candidate.scope.effective.mode == TG_MODE_IMPORT;
+    if (imports) /* nothing but roles counts */
+        op->candidate.scope.effective.level = TG_LEVEL_NONE;
+    if (imports && tg_subject_type(op->candidate.subject).len == 0)
         write_new(request);
     else
         check(request);
