@@ -145,6 +145,11 @@ static const struct {
      "{\"b.R\":{\"x\":1}}"},
     {REC("a.R", FLD("x", "\"int\"")), "[\"null\"," REC("b.R", FLD("x", "\"int\"")) "," REC("a.R", FLD("x", "\"int\"")) "]", "{\"x\":1}",
      "{\"a.R\":{\"x\":1}}"},
+    /* a branch's own name goes before another's alias */
+    {ENUM("V", "\"A\""), "[{\"type\":\"enum\",\"name\":\"T\",\"aliases\":[\"V\"],\"symbols\":[\"A\"]}," ENUM("V", "\"A\"") "]", "\"A\"",
+     "{\"V\":\"A\"}"},
+    {ENUM("V", "\"A\""), "[{\"type\":\"enum\",\"name\":\"T\",\"aliases\":[\"V\"],\"symbols\":[\"A\"]}," ENUM("W", "\"A\"") "]", "\"A\"",
+     "{\"T\":\"A\"}"},
     {"{\"type\":\"fixed\",\"name\":\"F\",\"size\":2}", "[\"string\",{\"type\":\"fixed\",\"name\":\"n.F\",\"size\":2}]", "\"ab\"", "{\"n.F\":\"ab\"}"},
 };
 // clang-format on

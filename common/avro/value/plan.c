@@ -76,11 +76,6 @@ static bool has_alias(const tg_avro_type_t *reader, tg_str_t name)
     return false;
 }
 
-static bool same_full_name(const tg_avro_type_t *writer, const tg_avro_type_t *reader)
-{
-    return tg_str_eq(writer->name, reader->name) || has_alias(reader, writer->name);
-}
-
 static bool same_short_name(const tg_avro_type_t *writer, const tg_avro_type_t *reader)
 {
     return tg_str_eq(tg_avro_short_name(writer->name), tg_avro_short_name(reader->name));
@@ -314,14 +309,20 @@ static bool has_error(const tg_avro_plan_node_t *node)
     return false;
 }
 
+/* The branch of the same kind and name, else one that has the name as an alias. */
 static int find_exact(const tg_avro_type_t *writer, const tg_avro_type_t *reader)
 {
+    int alias = -1;
     for (uint32_t i = 0; i < reader->count; i++) {
         const tg_avro_type_t *branch = reader->branches[i];
-        if (branch->kind == writer->kind && (!is_named(writer) || same_full_name(writer, branch)))
+        if (branch->kind != writer->kind)
+            continue;
+        if (!is_named(writer) || tg_str_eq(writer->name, branch->name))
             return (int)i;
+        if (alias < 0 && has_alias(branch, writer->name))
+            alias = (int)i;
     }
-    return -1;
+    return alias;
 }
 
 /* A branch of another name: an enum or fixed type by its unqualified name, a record by what it is
