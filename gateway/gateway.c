@@ -21,6 +21,7 @@ struct tg_gateway {
     tg_uses_t *uses;
     _Atomic(void *) speaker; /* the thread that sets gauges of the process */
     tg_limits_t *limits;
+    tg_deprecations_t *deprecations;
     tg_metrics_t *metrics;
     tg_http_route_t *routes;
     size_t route_count;
@@ -60,6 +61,7 @@ static const tg_option_t options[] = {
     {"watch.first",              TG_OPT_MS,     AT(watch_first_ms),         "3s",             0, 60000,   "Longest wait for the control tables at start; without them requests are answered 503 not_ready."},
     {"watch.poll",               TG_OPT_MS,     AT(watch_poll_ms),          "300ms",          50, 60000,  "How often the control tables' version is asked; the bound of a revocation."},
     {"watch.stale",              TG_OPT_MS,     AT(watch_stale_ms),         "10m",            1000, 86400000, "Without PostgreSQL for longer than this, /ready fails; the last snapshot still serves."},
+    {"deprecations",             TG_OPT_STR,    AT(deprecations),           "",               0, 8192,    "Paths that are to go: PATH DEPRECATED SUNSET SUCCESSOR; … (/v1/kpi/* 2026-12-01 2027-06-30 /v2/query); - leaves a header out."},
     {"log.level",                TG_OPT_STR,    AT(log_level),              "info",           4, 5,       "debug, info, warn or error."},
 };
 // clang-format on
@@ -70,6 +72,11 @@ const tg_program_t tg_gateway_program = {
     .options = options,
     .option_count = TG_ARRAY_LEN(options),
 };
+
+const tg_deprecations_t *tg_gateway_deprecations(const tg_gateway_t *gateway)
+{
+    return gateway->deprecations;
+}
 
 tg_limits_t *tg_gateway_limits(const tg_gateway_t *gateway)
 {
@@ -308,6 +315,11 @@ static tg_status_t open_parts(tg_gateway_t *gateway, tg_error_t *error)
         gateway->routes == NULL || gateway->failures == NULL || gateway->uses == NULL ||
         !tg_admin_routes(&gateway->routes, &gateway->route_count))
         return tg_error_set(error, TG_NOMEM, "out of memory");
+    const char *paths = gateway->config->deprecations;
+    tg_status_t status = tg_deprecations_parse(tg_str_from(paths == NULL ? "" : paths),
+                                               &gateway->deprecations, error);
+    if (status != TG_OK)
+        return status;
     tg_config_watch_config_t watch = {
         .dsn = gateway->config->pg_dsn,
         .poll_ms = gateway->config->watch_poll_ms,
@@ -356,6 +368,7 @@ void tg_gateway_close(tg_gateway_t *gateway)
     tg_failures_destroy(gateway->failures);
     tg_uses_destroy(gateway->uses);
     tg_limits_destroy(gateway->limits);
+    tg_deprecations_destroy(gateway->deprecations);
     tg_routes_dispose(gateway->routes, gateway->route_count);
     tg_metrics_destroy(gateway->metrics);
     free(gateway);

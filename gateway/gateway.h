@@ -11,6 +11,7 @@
 #include "common/http/client.h"
 #include "common/http/server.h"
 #include "common/watch/watch.h"
+#include "gateway/deprecation.h"
 #include "gateway/gather.h"
 #include "gateway/keys/failures.h"
 #include "gateway/keys/uses.h"
@@ -41,6 +42,7 @@ typedef struct tg_gateway_config {
     uint64_t watch_first_ms;
     uint64_t watch_poll_ms;
     uint64_t watch_stale_ms; /* /ready fails when the snapshot is older */
+    char *deprecations;      /* NULL: none */
     char *log_level;
 } tg_gateway_config_t;
 
@@ -69,6 +71,7 @@ typedef struct tg_gateway_thread {
 /* The newest snapshot, borrowed until the next call on this thread; NULL before the first. */
 const tg_directory_t *tg_gateway_directory(tg_gateway_thread_t *thread);
 
+const tg_deprecations_t *tg_gateway_deprecations(const tg_gateway_t *gateway);
 tg_limits_t *tg_gateway_limits(const tg_gateway_t *gateway);
 tg_str_t tg_gateway_secret(const tg_gateway_t *gateway);
 

@@ -345,6 +345,11 @@ static bool admit(tg_http_req_t *req, const tg_gateway_thread_t *thread,
     char limit[TG_LIMIT_TEXT_MAX], policy[TG_LIMIT_TEXT_MAX];
     tg_verdict_t verdict;
 
+    if ((request.plan->versions & (route->v1 ? TG_PLAN_V1 : TG_PLAN_V2)) == 0) {
+        tg_http_fail(req, 403, "version_disabled", TG_STR(""),
+                     "The plan does not include %s of the API.", route->v1 ? "v1" : "v2");
+        return false;
+    }
     if (request.body_bytes > request.plan->max_body) {
         tg_http_fail(req, 413, "body_too_large", TG_STR(""),
                      "The plan allows bodies of at most %lld bytes.",
@@ -430,6 +435,7 @@ void tg_proxy_handle(tg_http_req_t *req, void *thread_ctx)
     assert(thread != NULL && route != NULL);
     tg_identity_t identity;
     tg_charge_t charge;
+    tg_deprecations_announce(tg_gateway_deprecations(thread->gateway), req);
     if (!tg_gate_enter(req, thread, route->scope, &identity) ||
         !admit(req, thread, route, identity.tenant, &charge))
         return;

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "gateway/docs/docs.h"
+
 #define REGISTRY_PREFIX "/v2/registry"
 #define V1_BODY         ((size_t)1 << 20)  /* one event; ingestion itself allows 256 KiB */
 #define V2_BODY         ((size_t)10 << 20) /* a batch */
@@ -20,10 +22,10 @@ static const tg_public_route_t public_routes[] = {
     {"GET",    "/anomalies",    true,  TG_UP_QUERY,     TG_SCOPE_READ,     TG_CLASS_READ,   0,       TG_HTTP_V1},
     {"GET",    "/alerts",       true,  TG_UP_QUERY,     TG_SCOPE_READ,     TG_CLASS_READ,   0,       TG_HTTP_V1},
     {"POST",   "/v2/events",     false, TG_UP_INGESTION, TG_SCOPE_INGEST,   TG_CLASS_INGEST, V2_BODY, TG_HTTP_V2},
-    {"GET",    REGISTRY_PREFIX "/*", false, TG_UP_REGISTRY,  TG_SCOPE_REGISTRY, TG_CLASS_MANAGE, 0,       TG_HTTP_CONFLUENT},
-    {"POST",   REGISTRY_PREFIX "/*", false, TG_UP_REGISTRY,  TG_SCOPE_REGISTRY, TG_CLASS_MANAGE, V1_BODY, TG_HTTP_CONFLUENT},
-    {"PUT",    REGISTRY_PREFIX "/*", false, TG_UP_REGISTRY,  TG_SCOPE_REGISTRY, TG_CLASS_MANAGE, V1_BODY, TG_HTTP_CONFLUENT},
-    {"DELETE", REGISTRY_PREFIX "/*", false, TG_UP_REGISTRY,  TG_SCOPE_REGISTRY, TG_CLASS_MANAGE, V1_BODY, TG_HTTP_CONFLUENT},
+    {"GET",    REGISTRY_PREFIX "/*", false, TG_UP_REGISTRY,  TG_SCOPE_REGISTRY, TG_CLASS_REGISTRY, 0,       TG_HTTP_CONFLUENT},
+    {"POST",   REGISTRY_PREFIX "/*", false, TG_UP_REGISTRY,  TG_SCOPE_REGISTRY, TG_CLASS_REGISTRY, V1_BODY, TG_HTTP_CONFLUENT},
+    {"PUT",    REGISTRY_PREFIX "/*", false, TG_UP_REGISTRY,  TG_SCOPE_REGISTRY, TG_CLASS_REGISTRY, V1_BODY, TG_HTTP_CONFLUENT},
+    {"DELETE", REGISTRY_PREFIX "/*", false, TG_UP_REGISTRY,  TG_SCOPE_REGISTRY, TG_CLASS_REGISTRY, V1_BODY, TG_HTTP_CONFLUENT},
     {"GET",    "/v2/event-types", false, TG_UP_REGISTRY, TG_SCOPE_READ,   TG_CLASS_READ,   0,       TG_HTTP_V2},
 };
 // clang-format on
@@ -77,21 +79,48 @@ static tg_status_t expand(const tg_public_route_t *source, tg_http_handler_fn ha
     return TG_OK;
 }
 
+/* `user` is the handler's: no public route stands behind it. */
+static tg_status_t expand_open(const char *path, tg_http_handler_fn handler, const void *user,
+                               tg_http_route_t *rows, size_t *count)
+{
+    const tg_public_route_t open = {.method = "GET", .path = path, .upstream = TG_UP_COUNT};
+    tg_status_t status = expand(&open, handler, rows, count);
+    if (status == TG_OK)
+        rows[*count - 1].user = user;
+    return status;
+}
+
+static tg_status_t expand_docs(tg_http_route_t *rows, size_t *count)
+{
+    tg_status_t status = TG_OK;
+    const tg_docs_file_t *file;
+    for (size_t i = 0; status == TG_OK && (file = tg_docs_file(i)) != NULL; i++)
+        status = expand_open(file->path, tg_docs_handle, file, rows, count);
+    return status;
+}
+
+static size_t docs_count(void)
+{
+    size_t count = 0;
+    while (tg_docs_file(count) != NULL)
+        count++;
+    return count;
+}
+
 tg_http_route_t *tg_routes_expand(tg_http_handler_fn handler, size_t *out_count)
 {
     assert(handler != NULL && out_count != NULL);
-    const size_t most =
-        TG_ARRAY_LEN(open_routes) + TG_ARRAY_LEN(public_routes) * TG_ARRAY_LEN(v1_prefixes);
+    const size_t most = TG_ARRAY_LEN(open_routes) + docs_count() +
+                        TG_ARRAY_LEN(public_routes) * TG_ARRAY_LEN(v1_prefixes);
     tg_http_route_t *rows = calloc(most, sizeof(*rows));
     if (rows == NULL)
         return NULL;
     size_t count = 0;
     tg_status_t status = TG_OK;
-    for (size_t i = 0; status == TG_OK && i < TG_ARRAY_LEN(open_routes); i++) {
-        const tg_public_route_t open = {.method = "GET", .path = open_routes[i].path};
-        status = expand(&open, open_routes[i].handler, rows, &count);
-        rows[i].user = NULL; /* no public route stands behind it */
-    }
+    for (size_t i = 0; status == TG_OK && i < TG_ARRAY_LEN(open_routes); i++)
+        status = expand_open(open_routes[i].path, open_routes[i].handler, NULL, rows, &count);
+    if (status == TG_OK)
+        status = expand_docs(rows, &count);
     for (size_t i = 0; status == TG_OK && i < TG_ARRAY_LEN(public_routes); i++)
         status = expand(&public_routes[i], handler, rows, &count);
     if (status != TG_OK) {

@@ -375,6 +375,28 @@ static void an_empty_bucket_is_429_and_says_when_to_come_back(void **state)
     assert_int_equal(test_upstream_requests(g.upstreams[TG_UP_QUERY]), 3);
 }
 
+static void a_path_that_is_to_go_says_so_and_a_plan_may_be_without_a_version(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {OK, NULL};
+    char key[TG_KEY_LEN + 1], headers[128];
+    control_sql(&control, "insert into control.plans (name, requests_per_second, burst, limits)"
+                          " values ('old', 100, 100, '{\"versions\": 1}');"
+                          " insert into control.tenants (id, plan) values ('old', 'old')");
+    control_key(&control, "old", "read,ingest", "null", key);
+    (void)snprintf(headers, sizeof(headers), "X-API-Key: %s\r\n", key);
+    g.config.deprecations = (char *)(uintptr_t) "/v1/metrics 2026-12-01 2027-06-30 /v2/query";
+    script(TG_UP_QUERY, lines);
+    gateway_start();
+    char *answer = send_request("GET /metrics", headers, "");
+    test_assert_has(answer, "\r\ndeprecation: @1796083200\r\n");
+    test_assert_has(answer, "\r\nsunset: Wed, 30 Jun 2027 00:00:00 GMT\r\n");
+    expect(answer, 200, "\r\nlink: </v2/query>; rel=\"successor-version\"\r\n");
+    answer = send_request("POST /v2/events", headers, "{}");
+    assert_null(strstr(answer, "deprecation"));
+    expect(answer, 403, "\"code\":\"version_disabled\"");
+}
+
 static void a_revoked_key_is_refused_within_the_poll(void **state)
 {
     (void)state;
@@ -624,6 +646,7 @@ int main(void)
         GATEWAY_TEST(a_large_answer_comes_back_whole),
         GATEWAY_TEST(a_request_without_a_good_key_is_refused_before_any_upstream),
         GATEWAY_TEST(an_empty_bucket_is_429_and_says_when_to_come_back),
+        GATEWAY_TEST(a_path_that_is_to_go_says_so_and_a_plan_may_be_without_a_version),
         GATEWAY_TEST(a_revoked_key_is_refused_within_the_poll),
         GATEWAY_TEST(snapshots_are_swapped_under_two_busy_threads),
         GATEWAY_TEST(an_upstream_that_is_down_is_503_with_retry_after),
