@@ -31,9 +31,9 @@ typedef struct tg_public_route {
 /* "ingestion", "query", "registry". */
 const char *tg_upstream_name(tg_upstream_t upstream);
 
-/* Gives the shell's table (owned, freed by tg_routes_dispose): the open routes (/health, /ready),
- * then every public route under each of its prefixes, with `handler` and the public route as
- * `user`. NULL when out of memory. */
+/* Gives the shell's table (owned, freed by tg_routes_dispose): the open routes (/health, /ready and
+ * the documentation's), then every public route under each of its prefixes, with `handler` and the
+ * public route as `user`. NULL when out of memory. */
 tg_http_route_t *tg_routes_expand(tg_http_handler_fn handler, size_t *out_count);
 void tg_routes_dispose(tg_http_route_t *routes, size_t count);
 
