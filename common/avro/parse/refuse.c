@@ -90,7 +90,22 @@ static const json_t *name_step(struct words *words, const json_t *at, tg_str_t s
     return json_object_getn(at, step.ptr, step.len);
 }
 
-/* "branch 2 of field amount of record Order", "enum Colour in items of field …". */
+/* "branch 2 of items of field amount of record Order" */
+static void put_surroundings(const struct words *words, tg_buf_t *out)
+{
+    if (words->branch > 0)
+        tg_buf_printf(out, "branch %zu of ", words->branch);
+    if (words->part != NULL)
+        tg_buf_printf(out, "%s of ", words->part);
+    if (words->field != NULL)
+        tg_buf_printf(out, "field %.64s of ", words->field);
+    if (words->record != NULL)
+        tg_buf_printf(out, "record %.64s", words->record);
+    else
+        tg_buf_str(out, TG_STR("the schema"));
+}
+
+/* The surroundings, behind the definition that stands there, if one does: "enum Colour in …". */
 static void place_in_words(const struct tg_avro_parse *p, tg_buf_t *out)
 {
     struct words words = {0};
@@ -106,16 +121,7 @@ static void place_in_words(const struct tg_avro_parse *p, tg_buf_t *out)
         return;
     if (defined)
         tg_buf_str(out, TG_STR(" in "));
-    if (words.branch > 0)
-        tg_buf_printf(out, "branch %zu of ", words.branch);
-    if (words.part != NULL)
-        tg_buf_printf(out, "%s of ", words.part);
-    if (words.field != NULL)
-        tg_buf_printf(out, "field %.64s of ", words.field);
-    if (words.record != NULL)
-        tg_buf_printf(out, "record %.64s", words.record);
-    else
-        tg_buf_str(out, TG_STR("the schema"));
+    put_surroundings(&words, out);
 }
 
 /* --- the place in the text --- */
@@ -154,32 +160,40 @@ static size_t skip_value(tg_str_t text, size_t at)
     return at;
 }
 
+/* From a value to the next one behind the comma; text.len at the container's end. */
+static size_t next_value(tg_str_t text, size_t at)
+{
+    at = skip_space(text, skip_value(text, at));
+    return at < text.len && text.ptr[at] == ',' ? skip_space(text, at + 1) : text.len;
+}
+
+static size_t find_element(tg_str_t text, size_t at, size_t index)
+{
+    for (; index > 0 && at < text.len; index--)
+        at = next_value(text, at);
+    return at;
+}
+
+static size_t find_member(tg_str_t text, size_t at, tg_str_t name)
+{
+    while (at < text.len && text.ptr[at] == '"') {
+        size_t key = at + 1, end = skip_string(text, at);
+        at = skip_space(text, skip_space(text, end) + 1); /* behind the colon */
+        if (end - 1 - key == name.len && at < text.len &&
+            memcmp(text.ptr + key, name.ptr, name.len) == 0)
+            return at;
+        at = next_value(text, at);
+    }
+    return text.len;
+}
+
 /* From a container's bracket to the value of one step; text.len when it is not found. */
 static size_t find_step(tg_str_t text, size_t at, tg_str_t step)
 {
-    if (at >= text.len || (text.ptr[at] != '{' && text.ptr[at] != '['))
-        return text.len;
-    bool object = text.ptr[at] == '{';
-    size_t index = object ? 0 : step_index(step);
-    for (at = skip_space(text, at + 1); at < text.len; at = skip_space(text, at + 1)) {
-        bool found = !object && index == 0;
-        if (object && text.ptr[at] != '"')
-            return text.len;
-        if (object) {
-            size_t key = at + 1;
-            at = skip_string(text, at);
-            found = at > key && at <= text.len &&
-                    tg_str_eq(step, (tg_str_t){text.ptr + key, at - 1 - key});
-            at = skip_space(text, skip_space(text, at) + 1); /* the colon */
-        }
-        if (found)
-            return at;
-        index--;
-        at = skip_space(text, skip_value(text, at));
-        if (at >= text.len || text.ptr[at] != ',')
-            return text.len;
-    }
-    return text.len;
+    size_t inside = skip_space(text, at + 1);
+    if (text.ptr[at] == '{')
+        return find_member(text, inside, step);
+    return text.ptr[at] == '[' ? find_element(text, inside, step_index(step)) : text.len;
 }
 
 /* Appends "line 3, column 14, " where the place can be found (names of members are not escaped). */
