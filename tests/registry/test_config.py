@@ -184,7 +184,7 @@ def test_an_id_that_another_context_uses_cannot_be_imported(context, stack, oper
 def test_an_imported_id_is_never_given_away_again(context, registry):
     """The sequence goes past what was imported."""
     _, inside = context
-    top = registry.register("ids-go-on", text(record("N1", "x:int"))) + 3
+    top = registry.register(unique(), text(record("N", f"{unique('f').replace('-', '_')}:int"))) + 3
     assert inside.call("PUT", "/mode/s", {"mode": "IMPORT"}).status == 200
     assert inside.call("POST", "/subjects/s/versions", {**A, "id": top, "version": 1}).json == {"id": top}
     given = [inside.register(f"n{number}", text(record(f"N{number}", "x:int"))) for number in range(8)]
