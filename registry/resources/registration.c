@@ -123,10 +123,13 @@ static void again(tg_request_t *request)
 
 /* --- the ends --- */
 
-static void reply_id(tg_request_t *request, tg_str_t id)
+/* Clients that write the guid into a record's header take it from here. */
+static void reply_id(tg_request_t *request, tg_str_t id, tg_str_t version)
 {
-    tg_buf_t body = tg_buf_make(64);
-    tg_buf_printf(&body, "{\"id\":" TG_STR_FMT "}", TG_STR_ARG(id));
+    const struct registration *op = request->user;
+    tg_buf_t body = tg_buf_make(128);
+    tg_buf_printf(&body, "{\"id\":" TG_STR_FMT ",\"version\":" TG_STR_FMT ",\"guid\":\"%.*s\"}",
+                  TG_STR_ARG(id), TG_STR_ARG(version), TG_GUID_LEN, op->candidate.identity.guid);
     tg_request_reply(request, &body);
 }
 
@@ -185,7 +188,7 @@ static void on_registered(void *arg, tg_status_t status, const tg_pg_answer_t *a
         again(request);
     } else if (row.outcome == TG_STORE_EXISTING) {
         count(request, RG_EXISTING);
-        reply_id(request, row.id);
+        reply_id(request, row.id, row.version);
     } else if (row.outcome == TG_STORE_NEW) {
         count(request, RG_NEW);
         tg_log_info("schema_registered", TG_F_STR("context", request->context),
@@ -193,7 +196,7 @@ static void on_registered(void *arg, tg_status_t status, const tg_pg_answer_t *a
                     TG_F_STR("version", row.version),
                     TG_F_INT("ms", (tg_time_mono_us() - op->began_us) / 1000),
                     TG_F_STR("request_id", tg_http_request_id(request->req)));
-        reply_id(request, row.id);
+        reply_id(request, row.id, row.version);
     } else {
         refuse(request, row.outcome);
     }
@@ -326,7 +329,7 @@ static void on_found(void *arg, tg_status_t status, const tg_pg_answer_t *answer
                    (op->candidate.body.id == 0 || op->candidate.body.id == id);
     if (same_id) {
         count(request, RG_EXISTING);
-        reply_id(request, row.id);
+        reply_id(request, row.id, row.version);
         return;
     }
     if (!may_register(request) || !stand_in_line(op))
