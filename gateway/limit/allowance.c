@@ -76,6 +76,11 @@ static tg_allowance_answer_t take_leased(tg_allowance_t *a, const tg_limit_rate_
                                          unsigned shares, int64_t now_ns, int64_t cost)
 {
     int64_t had = read_ns(&a->balance), store = view_of(a, rate, now_ns);
+    /* A plan that has become smaller holds for what was leased by the larger one. */
+    while (had > rate->burst && !atomic_compare_exchange_weak(&a->balance, &had, rate->burst))
+        continue;
+    had = least(had, rate->burst);
+    store = least(store, rate->burst - had);
     int64_t credit = (most(store, 0) + shares - 1) / shares;
 
     while (had + credit > 0 && !atomic_compare_exchange_weak(&a->balance, &had, had - cost))

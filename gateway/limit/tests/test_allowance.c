@@ -278,6 +278,16 @@ static void one_gateway_cut_off_now_and_then_gives_nothing_away(void **state)
     assert_in_range(world.admitted - before, gives * 95 / 100, gives + 300);
 }
 
+static void a_smaller_plan_holds_at_once(void **state)
+{
+    (void)state;
+    struct world world;
+    make_world(&world, 1000, 2000);
+    run(&world, SECOND, 100);
+    world.rate = (tg_limit_rate_t){.units = 1, .period_s = 1, .burst = 3};
+    assert_in_range(run(&world, SECOND, 1000), 3, 3 * (GATEWAYS + 1) + 2);
+}
+
 static void a_small_burst_is_served_though_no_lease_has_come_yet(void **state)
 {
     (void)state;
@@ -295,6 +305,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_small_use_is_never_refused),
+        cmocka_unit_test(a_smaller_plan_holds_at_once),
         cmocka_unit_test(a_small_burst_is_served_though_no_lease_has_come_yet),
         cmocka_unit_test(twice_the_limit_is_cut_to_it),
         cmocka_unit_test(a_small_limit_is_exact_within_a_block_for_each_gateway),
