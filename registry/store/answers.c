@@ -48,7 +48,7 @@ static tg_table_t *make_table(size_t max_bytes)
 
 tg_answers_t *tg_answers_create(size_t max_bytes)
 {
-    assert(max_bytes >= 8 * OVERHEAD);
+    assert(max_bytes >= (size_t)8 * OVERHEAD);
     tg_answers_t *answers = calloc(1, sizeof(*answers));
     if (answers == NULL)
         return NULL;
