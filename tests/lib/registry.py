@@ -46,7 +46,9 @@ class Registry:
         assert answer.headers.get("Content-Type", "").split(";")[0] == V1, (method, path, dict(answer.headers))
         if answer.status >= 400:
             assert isinstance(answer.json, dict) and answer.json.keys() == {"error_code", "message"}, (path, answer)
-            assert isinstance(answer.code, int) and str(answer.code).startswith(str(answer.status)), (path, answer)
+            assert isinstance(answer.code, int), (path, answer)
+            # 50001 and 50002, Confluent's for a store that fails or is slow, come with 503 and 504 as well.
+            assert str(answer.code).startswith("500" if answer.status >= 500 else str(answer.status)), (path, answer)
             assert isinstance(answer.json["message"], str) and answer.json["message"], (path, answer)
         return answer
 

@@ -163,3 +163,23 @@ def test_writers_cut_off_by_kill_9_find_each_answer_kept_and_may_ask_again(regis
         assert registry.register(name, unanswered) == again
     versions = registry.versions(name)
     assert len(versions) == len(ids) + 8 and versions == list(range(1, len(versions) + 1))
+
+
+def test_while_the_database_stands_still_writers_hear_so_and_readers_read_on(registry, stack, operator):
+    """503 or 504 within the deadline, nothing half done, and all well as soon as it goes on."""
+    port, name = free_port(), unique()
+    schema, other = text(record("Stall", "x:int")), text(record("Stall", "x:long"))
+    with Service(stack, "registry", own_ports=True, http_listen=f"127.0.0.1:{port}", http_deadline="700ms") as service:
+        service.wait_ready()
+        client = Registry(f"http://127.0.0.1:{port}", auth=operator)
+        number = client.register(name, schema)
+        assert client.read(f"/schemas/ids/{number}")["schema"] == schema
+        stack.command("pause", "postgres")
+        try:
+            answer = client.call("POST", f"/subjects/{name}/versions", {"schema": other})
+            assert answer.status in (503, 504) and answer.code in (50001, 50002), answer
+            assert client.read(f"/schemas/ids/{number}")["schema"] == schema
+        finally:
+            stack.command("resume", "postgres")
+        until(lambda: client.call("POST", f"/subjects/{name}/versions", {"schema": other}).status == 200, 15, "writing goes on")
+    assert registry.versions(name) == [1, 2]
