@@ -13,6 +13,7 @@
 #include "registry/metrics.h"
 
 #define NO_FIELD    ((tg_str_t){NULL, 0})
+#define ANSWER_MS   10                  /* kept for saying that the database was too slow */
 #define MESSAGE_MAX ((size_t)256 << 10) /* bytes of an error's body */
 
 /* --- who asks --- */
@@ -248,12 +249,19 @@ bool tg_request_version(tg_request_t *request, tg_str_t text, uint32_t *out_vers
     return true;
 }
 
+uint64_t tg_request_deadline(const tg_request_t *request)
+{
+    uint64_t now = tg_loop_now_ms(request->thread->loop);
+    uint64_t end = tg_http_deadline_at(request->req);
+    return end > now + ANSWER_MS ? end - ANSWER_MS : now;
+}
+
 tg_store_ask_t tg_request_ask(tg_request_t *request, tg_pg_done_fn done)
 {
     return (tg_store_ask_t){.pool = request->thread->pool,
                             .context = request->context,
                             .behind = request->behind,
-                            .deadline_at_ms = tg_http_deadline_at(request->req),
+                            .deadline_at_ms = tg_request_deadline(request),
                             .done = done,
                             .arg = request};
 }

@@ -89,6 +89,10 @@ TG_NODISCARD bool tg_request_page(tg_request_t *request, int64_t most, tg_store_
 /* The body's media type is one that the registry reads, or none is said; false when answered. */
 TG_NODISCARD bool tg_request_body_ok(tg_request_t *request);
 
+/* Until when the database may take: a little before the request's own deadline, so that it is we who
+ * say what was slow. */
+uint64_t tg_request_deadline(const tg_request_t *request);
+
 /* A question in the request's context, under its deadline. */
 tg_store_ask_t tg_request_ask(tg_request_t *request, tg_pg_done_fn done);
 

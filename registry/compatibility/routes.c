@@ -83,7 +83,7 @@ static void check(tg_request_t *request)
         .pool = request->thread->pool,
         .cache = request->thread->parsed,
         .arena = request->arena,
-        .deadline_at_ms = tg_http_deadline_at(request->req),
+        .deadline_at_ms = tg_request_deadline(request),
         .context = test->context,
         .subject = candidate->subject,
         .scope = &candidate->scope,

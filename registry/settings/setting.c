@@ -36,7 +36,7 @@ void tg_setting_call(tg_setting_t *setting, const tg_pg_stmt_t *stmts, size_t co
 {
     tg_request_t *request = setting->request;
     tg_request_wait(request, tg_pg_call(request->thread->pool, NULL, stmts, count,
-                                        tg_http_deadline_at(request->req), done, request));
+                                        tg_request_deadline(request), done, request));
 }
 
 static void on_scope_rows(void *arg, tg_status_t status, const tg_pg_answer_t *answer)
