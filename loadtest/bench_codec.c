@@ -53,11 +53,13 @@ struct bench {
 
 /* --- counted allocations --- */
 
+static size_t allocations;
+
+/* The sanitizers have put their own there. */
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t count, size_t size);
 void *__libc_realloc(void *old, size_t size);
-
-static size_t allocations;
 
 void *malloc(size_t size)
 {
@@ -76,6 +78,7 @@ void *realloc(void *old, size_t size)
     allocations++;
     return __libc_realloc(old, size);
 }
+#endif
 
 /* --- what is measured --- */
 
