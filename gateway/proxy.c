@@ -316,57 +316,15 @@ static void fail_memory(tg_http_req_t *req)
     tg_http_fail(req, 503, "overloaded", TG_STR(""), "The gateway is out of memory; retry.");
 }
 
-static void fail_limited(tg_http_req_t *req, const tg_gateway_thread_t *thread,
-                         tg_route_class_t class, const tg_verdict_t *verdict)
-{
-    char text[TG_LIMIT_TEXT_MAX];
-    long long wait_s = (long long)tg_verdict_retry_after_s(verdict);
-    bool quota = verdict->refused == TG_LIMIT_DAY;
-
-    tg_metric_add(thread->shard, GW_LIMITED, class * TG_LIMIT_COUNT + verdict->refused, 1);
-    (void)snprintf(text, sizeof(text), "%lld", wait_s);
-    tg_http_add_header(req, "retry-after", tg_str_from(text));
-    tg_verdict_describe(verdict, class, text);
-    tg_http_fail(req, 429, quota ? "quota_exceeded" : "rate_limited", TG_STR(""),
-                 "The plan allows %s; retry after %lld s.", text, wait_s);
-}
-
-/* Charges the tenant's limits and says so in the answer's headers. */
 static bool admit(tg_http_req_t *req, const tg_gateway_thread_t *thread,
                   const tg_public_route_t *route, const tg_tenant_t *tenant, tg_charge_t *charge)
 {
-    const tg_limit_request_t request = {
-        .tenant = tg_str_from(tenant->id),
-        .number = tenant->number,
-        .plan = tenant->plan,
-        .class = route->rate_class,
-        .body_bytes = (int64_t)tg_http_body(req).len,
-    };
-    char limit[TG_LIMIT_TEXT_MAX], policy[TG_LIMIT_TEXT_MAX];
-    tg_verdict_t verdict;
-
-    if ((request.plan->versions & (route->v1 ? TG_PLAN_V1 : TG_PLAN_V2)) == 0) {
+    if ((tenant->plan->versions & (route->v1 ? TG_PLAN_V1 : TG_PLAN_V2)) == 0) {
         tg_http_fail(req, 403, "version_disabled", TG_STR(""),
                      "The plan does not include %s of the API.", route->v1 ? "v1" : "v2");
         return false;
     }
-    if (request.body_bytes > request.plan->max_body) {
-        tg_http_fail(req, 413, "body_too_large", TG_STR(""),
-                     "The plan allows bodies of at most %lld bytes.",
-                     (long long)request.plan->max_body);
-        return false;
-    }
-    if (tg_limits_admit(tg_gateway_limits(thread->gateway), thread->lessor, &request, charge,
-                        &verdict) != TG_OK) {
-        fail_memory(req);
-        return false;
-    }
-    tg_verdict_write(&verdict, request.plan, request.class, limit, policy);
-    tg_http_add_header(req, "ratelimit", tg_str_from(limit));
-    tg_http_add_header(req, "ratelimit-policy", tg_str_from(policy));
-    if (verdict.refused != TG_LIMIT_NONE)
-        fail_limited(req, thread, request.class, &verdict);
-    return verdict.refused == TG_LIMIT_NONE;
+    return tg_gate_admit(req, thread, route->rate_class, tenant, charge);
 }
 
 /* --- its turn --- */

@@ -86,6 +86,7 @@ struct admin { /* lives in the request's arena */
     tg_http_req_t *req;
     tg_gateway_thread_t *thread;
     const tg_admin_route_t *route;
+    tg_charge_t charge;
     tg_pg_call_t *call; /* the one wait in flight */
     bool has_key;
     char key[TG_KEY_LEN + 1]; /* of a new key; wiped once it is sent */
@@ -166,6 +167,7 @@ static void on_answer(void *arg, tg_status_t status, const tg_pg_answer_t *answe
 {
     struct admin *admin = arg;
     admin->call = NULL;
+    tg_charge_end(&admin->charge);
     struct admin own = *admin; /* `admin` dies with the answer */
     forget_key(admin);
     if (status == TG_OK)
@@ -179,6 +181,7 @@ static void on_cancel(void *user)
 {
     struct admin *admin = user;
     assert(admin->call != NULL);
+    tg_charge_end(&admin->charge);
     forget_key(admin);
     tg_pg_call_cancel(admin->call);
 }
@@ -313,23 +316,22 @@ static bool read_args(struct admin *admin, tg_str_t *out_args, size_t *out_count
 
 /* --- the request --- */
 
-static void ask(struct admin *admin, const tg_identity_t *identity)
+/* False when there is no wait now: it has been answered. */
+static bool ask(struct admin *admin, const tg_identity_t *identity)
 {
     tg_pg_stmt_t stmts[2] = {
         {actor_sql, 2, {tg_str_from(identity->key->id), tg_http_peer(admin->req)}},
         {.sql = admin->route->sql},
     };
-    if (!read_args(admin, stmts[1].params, &stmts[1].param_count)) {
-        return;
-    }
-    admin->call = tg_pg_call(admin->thread->admin, NULL, stmts, TG_ARRAY_LEN(stmts),
-                             tg_http_deadline_at(admin->req), on_answer, admin);
-    if (admin->call != NULL) {
-        tg_http_set_user(admin->req, admin, on_cancel);
-        return;
-    }
-    forget_key(admin);
-    tg_http_fail(admin->req, 503, "overloaded", NO_FIELD, "The gateway is out of memory; retry.");
+    if (!read_args(admin, stmts[1].params, &stmts[1].param_count))
+        return false;
+    tg_pg_call_t *call = tg_pg_call(admin->thread->admin, NULL, stmts, TG_ARRAY_LEN(stmts),
+                                    tg_http_deadline_at(admin->req), on_answer, admin);
+    admin->call = call;
+    if (call == NULL)
+        tg_http_fail(admin->req, 503, "overloaded", NO_FIELD,
+                     "The gateway is out of memory; retry.");
+    return call != NULL;
 }
 
 static void handle(tg_http_req_t *req, void *thread_ctx)
@@ -343,16 +345,20 @@ static void handle(tg_http_req_t *req, void *thread_ctx)
                      "This gateway has no database role for changes; set admin.pg_dsn.");
         return;
     }
+    struct admin own = {.req = req, .thread = thread, .route = tg_http_matched(req)->user};
     struct admin *admin = tg_arena_alloc(tg_http_arena(req), sizeof(*admin));
     if (admin == NULL) {
         tg_http_fail(req, 503, "overloaded", NO_FIELD, "The gateway is out of memory; retry.");
         return;
     }
-    memset(admin, 0, sizeof(*admin));
-    admin->req = req;
-    admin->thread = thread;
-    admin->route = tg_http_matched(req)->user;
-    ask(admin, &identity);
+    *admin = own;
+    if (!tg_gate_admit(req, thread, TG_CLASS_ADMIN, identity.tenant, &admin->charge))
+        return;
+    own.charge = admin->charge; /* an answer takes the arena with it */
+    if (ask(admin, &identity))
+        tg_http_set_user(req, admin, on_cancel);
+    else
+        tg_charge_end(&own.charge);
 }
 
 /* --- the table --- */
