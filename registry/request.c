@@ -149,7 +149,7 @@ bool tg_request_prefix(tg_request_t *request, tg_store_ask_t *ask, tg_str_t *out
         text = (tg_str_t){text.ptr + 3, text.len - 3};
     if (text.len > 0 && tg_request_take_subject(request, text, &subject) != TG_OK)
         return false;
-    bool all = !request->viewer.tenant && !prefixed && (any || text.len == 0);
+    bool all = !request->viewer.tenant && !prefixed && (any || text.ptr == NULL);
     ask->context = all ? (tg_str_t){NULL, 0} : subject.context;
     ask->behind = request->viewer.tenant ? TG_STR("") : subject.context;
     *out_prefix = subject.name;

@@ -71,7 +71,8 @@ TG_NODISCARD tg_status_t tg_request_take_subject(tg_request_t *request, tg_str_t
                                                  tg_subject_name_t *out_subject);
 
 /* "subjectPrefix" of a list: gives the name's part and sets the ask's context: ptr NULL for all
- * (":*:", and what an operator who names none gets). False when answered. */
+ * (":*:", and what an operator gets who names none; an empty one is the default context). False
+ * when answered. */
 TG_NODISCARD bool tg_request_prefix(tg_request_t *request, tg_store_ask_t *ask,
                                     tg_str_t *out_prefix);
 
@@ -89,8 +90,8 @@ TG_NODISCARD bool tg_request_page(tg_request_t *request, int64_t most, tg_store_
 /* The body's media type is one that the registry reads, or none is said; false when answered. */
 TG_NODISCARD bool tg_request_body_ok(tg_request_t *request);
 
-/* Until when the database may take: a little before the request's own deadline, so that it is we who
- * say what was slow. */
+/* Until when the database may take: a little before the request's own deadline, so that it is we
+ * who say what was slow. */
 uint64_t tg_request_deadline(const tg_request_t *request);
 
 /* A question in the request's context, under its deadline. */
