@@ -36,7 +36,9 @@ def test_lists_keep_to_a_context_or_span_all(registry, context):
     stem = unique()
     inside.register(stem, A)
     registry.register(stem, A)
-    assert stem in registry.read("/subjects", subjectPrefix="")
+    assert f":{name}:{stem}" in registry.read("/subjects")
+    for path in ("/subjects?subjectPrefix=", "/subjects?subjectPrefix=:.:"):  # an empty one is the default context
+        assert stem in registry.read(path) and f":{name}:{stem}" not in registry.read(path)
     assert f":{name}:{stem}" in registry.read("/subjects", subjectPrefix=":*:")
     assert registry.read("/subjects", subjectPrefix=f":{name}:") == [f":{name}:{stem}"]
     assert inside.read("/subjects") in ([f":{name}:{stem}"], [stem])
