@@ -11,8 +11,9 @@
 #include "registry/registry.h"
 
 #define ANSWER_MAX ((size_t)64 << 20)
-#define PAGE_BYTES "262144" /* of schemas, and the one that passes it: a page is some ms of work   \
-                             */
+#define PAGE_BYTES                                                                                 \
+    "262144" /* of schemas, and the one that passes it: a page is some ms of work                  \
+              */
 #define NO_FIELD ((tg_str_t){NULL, 0})
 
 /* A tenant's own type is before a built-in one of the same name, which can only be younger. The

@@ -22,10 +22,8 @@ static int database_file(const tg_pg_server_t *server, const char *path)
 static int database_create(tg_pg_server_t *server, char dsn[128])
 {
     static const char *const files[] = {
-        "migrations/common/0001_schemas_and_roles.sql",
-        "migrations/common/0002_control.sql",
-        "migrations/common/0003_registry.sql",
-        "migrations/common/0022_registry.sql",
+        "migrations/common/0001_schemas_and_roles.sql", "migrations/common/0002_control.sql",
+        "migrations/common/0003_registry.sql",          "migrations/common/0022_registry.sql",
         "migrations/common/0023_registry_config.sql",
     };
     if (tg_pg_server_create(server) != 0)
