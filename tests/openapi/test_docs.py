@@ -1,0 +1,81 @@
+"""What the gateway serves of itself: the descriptions, byte for byte, and the page that shows them."""
+
+import json
+import re
+
+import pytest
+import requests
+from lib.api import Api
+from lib.stack import ROOT
+
+FILES = {"/openapi/v1.json": ROOT / "openapi/v1.json", "/openapi/v2.json": ROOT / "openapi/v2.json",
+         "/openapi/admin.json": ROOT / "openapi/admin.json", "/docs": ROOT / "gateway/docs/page.html",
+         "/docs/page.js": ROOT / "gateway/docs/page.js", "/docs/page.css": ROOT / "gateway/docs/page.css"}
+
+
+@pytest.fixture(scope="module")
+def anybody(stack):
+    return Api(stack.url)
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_a_file_is_served_to_all_as_it_is(anybody, path):
+    answer = anybody.get(path)
+    assert answer.status_code == 200
+    assert answer.content == FILES[path].read_bytes()
+    assert answer.headers["Content-Length"] == str(len(answer.content))
+    again = anybody.request("GET", path, headers={"If-None-Match": answer.headers["ETag"]})
+    assert (again.status_code, again.content, again.headers["ETag"]) == (304, b"", answer.headers["ETag"])
+    other = anybody.request("GET", path, headers={"If-None-Match": '"0000000000000000"'})
+    assert other.status_code == 200
+    assert anybody.request("HEAD", path).headers["ETag"] == answer.headers["ETag"]
+    assert anybody.request("POST", path).status_code == 405
+
+
+def test_the_page_may_load_nothing_from_elsewhere(anybody):
+    policy = anybody.get("/docs").headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "http" not in policy
+    for path in ("/docs", "/docs/page.js", "/docs/page.css"):
+        addresses = re.findall(r"""(?:src|href|url\(|import|fetch\()[=\s"'(`]*(?:https?:)?//[^\s"')]+""", anybody.get(path).text)
+        assert addresses == []
+
+
+def requests_of(description):
+    """(method, path, content type, name, value) of each example of a body."""
+    for path, item in description["paths"].items():
+        for method, operation in item.items():
+            for kind, media in operation.get("requestBody", {}).get("content", {}).items():
+                for name, example in media.get("examples", {}).items():
+                    yield method.upper(), path, kind, name, example["value"]
+
+
+def test_the_examples_of_events_are_accepted(tenant, descriptions):
+    sent = 0
+    for name in ("v1", "v2"):
+        for method, path, kind, example, value in requests_of(descriptions[name]):
+            if "/events" not in path:
+                continue
+            body = value if isinstance(value, str) else json.dumps(value)
+            answer = tenant.api.request(method, path.replace("{type}", example), data=body.encode(),
+                                        headers={"Content-Type": kind})
+            assert answer.status_code == 202, f"{path} {example}: {answer.text}"
+            assert "rejected\":1" not in answer.text
+            sent += 1
+    assert sent == 10
+
+
+def test_the_examples_of_the_registry_are_accepted(tenant, stack, descriptions):
+    for method, path, kind, example, value in requests_of(descriptions["v2"]):
+        if "/registry/" not in path:
+            continue
+        subject = "visit-value" if example == "reference" else "page-value"
+        path = path.replace("{subject}", subject).replace("{version}", "latest")
+        if path.endswith(f"/subjects/{subject}") or path.endswith("latest"):  # asks for what is registered
+            tenant.api.request("POST", f"/v2/registry/subjects/{subject}/versions", json=value)
+        answer = requests.request(method, stack.url + path, json=value, auth=("", tenant.key), timeout=20,
+                                  headers={"Content-Type": kind})
+        assert answer.status_code == 200, f"{method} {path} {example}: {answer.text}"
+        if "/mode" in path:
+            assert tenant.api.request("DELETE", path).status_code == 200
