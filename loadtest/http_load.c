@@ -80,6 +80,7 @@ struct load {
     uint64_t started_us, ends_us;
     uint64_t sent, events; /* requests and events begun */
     uint64_t answered, accepted, errors;
+    uint64_t limited;      /* of the errors: 429 */
     int bad_code;          /* last code that is no 2xx */
     uint64_t answer_bytes; /* heads and bodies */
     tg_histogram_t latency;
@@ -221,6 +222,7 @@ static void finish(struct load *load, struct connection *connection)
         load->accepted += accepted;
     else
         load->bad_code = connection->code;
+    load->limited += connection->code == 429;
     load->errors += !good || accepted < load->settings->batch;
     load->answered++;
     load->answer_bytes += connection->answer_len;
@@ -372,12 +374,12 @@ static void report(const struct load *load)
     double seconds = (double)(tg_time_mono_us() - load->started_us) / 1e6;
     double cpu = (double)(own.ru_utime.tv_sec + own.ru_stime.tv_sec) +
                  (double)(own.ru_utime.tv_usec + own.ru_stime.tv_usec) / 1e6;
-    printf("{\"requests\":%llu,\"events\":%llu,\"errors\":%llu,\"bad_code\":%d,"
+    printf("{\"requests\":%llu,\"events\":%llu,\"errors\":%llu,\"limited\":%llu,\"bad_code\":%d,"
            "\"seconds\":%.3f,\"p50_ms\":%.3f,\"p90_ms\":%.3f,\"p99_ms\":%.3f,\"max_ms\":%.3f,"
            "\"cpu_seconds\":%.3f,\"answer_bytes\":%llu}\n",
            (unsigned long long)load->answered, (unsigned long long)load->accepted,
-           (unsigned long long)load->errors, load->bad_code, seconds,
-           tg_histogram_ms(&load->latency, 0.5), tg_histogram_ms(&load->latency, 0.9),
+           (unsigned long long)load->errors, (unsigned long long)load->limited, load->bad_code,
+           seconds, tg_histogram_ms(&load->latency, 0.5), tg_histogram_ms(&load->latency, 0.9),
            tg_histogram_ms(&load->latency, 0.99), tg_histogram_ms(&load->latency, 1), cpu,
            (unsigned long long)(load->answered == 0 ? 0 : load->answer_bytes / load->answered));
 }
