@@ -135,6 +135,11 @@ static void fail(struct admin *admin, tg_status_t status, const tg_pg_answer_t *
                      answer->message);
         return;
     }
+    if (status == TG_CONFLICT || strncmp(answer->sqlstate, "40", 2) == 0) {
+        tg_http_fail(admin->req, 409, "conflict", NO_FIELD,
+                     "Others changed the same meanwhile; nothing was done. Look, and try again.");
+        return;
+    }
     tg_http_add_header(admin->req, "retry-after", TG_STR("1"));
     if (status == TG_TIMEOUT)
         tg_http_fail(admin->req, 504, "database_timeout", NO_FIELD,
