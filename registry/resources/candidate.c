@@ -9,6 +9,7 @@
 #define PRINTED_MAX   ((size_t)1 << 20)
 #define CLOSURE_STMT  3
 #define RESOLVED_STMT 2
+#define FOUND_STMT    2 /* where there are no references */
 
 void tg_candidate_dispose(tg_candidate_t *candidate)
 {
@@ -35,6 +36,8 @@ static tg_status_t read_schema(tg_request_t *request, tg_candidate_t *candidate,
                                const tg_pg_answer_t *answer, tg_error_t *error)
 {
     tg_references_t *references = &candidate->body.references;
+    if (candidate->schema != NULL)
+        return TG_OK; /* guessed */
     if (references->count == 0)
         return tg_submission_parse(candidate->body.schema, NULL, &candidate->schema, error);
     tg_status_t status =
@@ -70,6 +73,15 @@ static bool is_import(const tg_candidate_t *candidate)
     return candidate->scope.effective.mode == TG_MODE_IMPORT;
 }
 
+/* Whether what was looked for along the way is what it has turned out to be. */
+static bool guessed_well(const tg_request_t *request, const tg_candidate_t *candidate,
+                         bool normalize)
+{
+    return candidate->found != NULL && normalize == tg_request_flag(request, "normalize") &&
+           (candidate->metadata.ptr == NULL) == (candidate->body.metadata.ptr == NULL) &&
+           tg_str_eq(candidate->metadata, candidate->body.metadata);
+}
+
 static void complete(tg_request_t *request, tg_candidate_t *candidate, tg_str_t previous)
 {
     tg_error_t error = {.status = TG_OK};
@@ -79,10 +91,13 @@ static void complete(tg_request_t *request, tg_candidate_t *candidate, tg_str_t 
         candidate->metadata = candidate->body.metadata;
     tg_status_t status =
         is_import(candidate) ? TG_OK : merge_metadata(request, candidate, previous, &error);
-    if (status == TG_OK)
+    if (status == TG_OK && !guessed_well(request, candidate, normalize)) {
+        candidate->found = NULL;
+        tg_buf_clear(&candidate->printed);
         status =
             tg_submission_identify(candidate->schema, normalize, &candidate->body.references,
                                    candidate->metadata, &candidate->printed, &candidate->identity);
+    }
     if (status == TG_OK)
         candidate->done(request, candidate);
     else
@@ -94,6 +109,7 @@ static void complete(tg_request_t *request, tg_candidate_t *candidate, tg_str_t 
 struct waiting {
     tg_candidate_t *candidate;
     tg_str_t previous; /* metadata of the newest version */
+    bool guesses;      /* the look-up goes along */
 };
 
 static void take_scope(tg_request_t *request, struct waiting *waiting, const PGresult *rows)
@@ -136,6 +152,7 @@ static void take_answer(tg_request_t *request, struct waiting *waiting,
         return;
     }
     if (tg_str_eq(candidate->subject, request->subject.name)) {
+        candidate->found = waiting->guesses ? answer->results[FOUND_STMT] : NULL;
         take_scope(request, waiting, answer->results[1]);
         return;
     }
@@ -152,10 +169,39 @@ static void on_looked(void *arg, tg_status_t status, const tg_pg_answer_t *answe
         take_answer(request, request->waiting, answer);
 }
 
+/* What it is if nothing is configured; a schema that does not read fails here, before anything is
+ * asked. */
+static tg_status_t guess(tg_request_t *request, tg_candidate_t *candidate, tg_error_t *error)
+{
+    tg_status_t status =
+        tg_submission_parse(candidate->body.schema, NULL, &candidate->schema, error);
+    return status == TG_OK
+               ? tg_submission_identify(candidate->schema, tg_request_flag(request, "normalize"),
+                                        NULL, candidate->body.metadata, &candidate->printed,
+                                        &candidate->identity)
+               : status;
+}
+
+static tg_pg_stmt_t found_stmt(tg_request_t *request, const tg_candidate_t *candidate)
+{
+    tg_store_ask_t ask = tg_request_ask(request, on_looked);
+    tg_store_wanted_t wanted = {.identity = {candidate->identity.hex, TG_IDENTITY_LEN}};
+    return tg_store_find_stmt(&ask, request->subject.name, &wanted,
+                              (tg_store_form_t){.deleted = false});
+}
+
 void tg_candidate_again(tg_request_t *request, tg_candidate_t *candidate)
 {
+    tg_error_t error = {.status = TG_OK};
     tg_candidate_dispose(candidate);
+    candidate->found = NULL;
     candidate->printed = tg_buf_make(PRINTED_MAX);
+    bool guesses = candidate->registers && candidate->body.references.count == 0;
+    tg_status_t status = guesses ? guess(request, candidate, &error) : TG_OK;
+    if (status != TG_OK) {
+        fail(request, candidate, status, &error);
+        return;
+    }
     struct waiting *waiting = tg_arena_alloc(request->arena, sizeof(*waiting));
     tg_pg_stmt_t stmts[STMTS];
     size_t count = 2;
@@ -167,11 +213,14 @@ void tg_candidate_again(tg_request_t *request, tg_candidate_t *candidate)
         return;
     }
     waiting->candidate = candidate;
+    waiting->guesses = guesses;
     request->waiting = waiting;
     tg_str_t max_types = candidate->registers ? request->thread->max_types : (tg_str_t){NULL, 0};
     stmts[0] = tg_store_newest_stmt(request->context, request->subject.name, max_types);
     stmts[1] = tg_scope_stmt(request->context, request->subject.name);
     count += refers ? TG_REFERENCES_STMTS : 0;
+    if (guesses)
+        stmts[count++] = found_stmt(request, candidate);
     tg_store_ask_t ask = tg_request_ask(request, on_looked);
     tg_request_wait(request, tg_pg_call(ask.pool, NULL, stmts, count, ask.deadline_at_ms, ask.done,
                                         ask.arg));

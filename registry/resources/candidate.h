@@ -2,7 +2,8 @@
  * configuration of its subject, what it refers to, its print and its identity. Registration,
  * look-up and the compatibility test begin with it.
  *
- * One round trip; two where the subject is an alias.
+ * One round trip; two where the subject is an alias. Most registrations are of schemas that are
+ * there already, so the look-up goes along, with the identity as it is if nothing is configured.
  *
  * Threads: those of the request. */
 #ifndef TG_REGISTRY_CANDIDATE_H
@@ -31,6 +32,11 @@ struct tg_candidate {
     tg_str_t metadata; /* ptr NULL: none */
     bool is_type;      /* it is an event type */
     bool has_room;     /* the context may have it */
+
+    /* One that registers without references is looked for along the way: a row of
+     * tg_store_read_row, borrowed until `done` returns. NULL: not asked, or not for the identity
+     * that it turned out to have. */
+    const PGresult *found;
 };
 
 /* Reads the request's body, whose subject is read, and calls `done`, never before returning; or

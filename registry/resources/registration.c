@@ -317,34 +317,52 @@ static bool may_register(tg_request_t *request)
     return true;
 }
 
-static void on_found(void *arg, tg_status_t status, const tg_pg_answer_t *answer)
+/* There is no live version, and no deleted one counts: whatever it is, it may be the first. */
+static bool is_first(const struct registration *op, const tg_store_row_t *row)
 {
-    tg_request_t *request = arg;
+    return !row->subject_known && tg_subject_type(op->candidate.subject).len == 0;
+}
+
+static void take_found(tg_request_t *request, const tg_store_row_t *row)
+{
     struct registration *op = request->user;
-    if (!tg_request_woken(request, status, answer))
-        return;
-    tg_store_row_t row = tg_store_read_row(answer->results[0], 0);
     uint64_t id = 0;
-    bool same_id = row.found && tg_str_to_u64(row.id, &id) == TG_OK &&
+    bool same_id = row->found && tg_str_to_u64(row->id, &id) == TG_OK &&
                    (op->candidate.body.id == 0 || op->candidate.body.id == id);
     if (same_id) {
         count(request, RG_EXISTING);
-        reply_id(request, row.id, row.version);
+        reply_id(request, row->id, row->version);
         return;
     }
+    bool imports = op->candidate.scope.effective.mode == TG_MODE_IMPORT;
+    bool first = is_first(op, row);
     if (!may_register(request) || !stand_in_line(op))
         return;
-    bool imports = op->candidate.scope.effective.mode == TG_MODE_IMPORT;
     if (imports) /* nothing but roles counts */
         op->candidate.scope.effective.level = TG_LEVEL_NONE;
-    if (imports && tg_subject_type(op->candidate.subject).len == 0)
+    op->checked = first && !imports; /* against none */
+    if (first || (imports && tg_subject_type(op->candidate.subject).len == 0))
         write_new(request);
     else
         check(request);
 }
 
+static void on_found(void *arg, tg_status_t status, const tg_pg_answer_t *answer)
+{
+    tg_request_t *request = arg;
+    if (!tg_request_woken(request, status, answer))
+        return;
+    tg_store_row_t row = tg_store_read_row(answer->results[0], 0);
+    take_found(request, &row);
+}
+
 static void on_candidate(tg_request_t *request, tg_candidate_t *candidate)
 {
+    if (candidate->found != NULL) {
+        tg_store_row_t row = tg_store_read_row(candidate->found, 0);
+        take_found(request, &row);
+        return;
+    }
     tg_store_wanted_t wanted = {.identity = {candidate->identity.hex, TG_IDENTITY_LEN}};
     tg_store_ask_t ask = tg_request_ask(request, on_found);
     tg_request_wait(request, tg_store_find(&ask, candidate->subject, &wanted,
