@@ -19,7 +19,7 @@ def program():
     done = subprocess.run([ROOT / "tests" / "fetch", "path", "openapi"], capture_output=True, text=True, check=True)
     python = pathlib.Path(done.stdout) / "venv" / "bin" / "python"
     if not python.exists():
-        pytest.skip("no schemathesis here; tests/fetch fetches it")
+        pytest.fail(f"{python} is missing: run tests/fetch (make test does)")
     return [str(python), "-m", "schemathesis.cli"]
 
 

@@ -1,7 +1,9 @@
 """What the gateway serves of itself: the descriptions, byte for byte, and the page that shows them."""
 
 import json
+import pathlib
 import re
+import subprocess
 
 import pytest
 import requests
@@ -40,6 +42,36 @@ def test_the_page_may_load_nothing_from_elsewhere(anybody):
     for path in ("/docs", "/docs/page.js", "/docs/page.css"):
         addresses = re.findall(r"""(?:src|href|url\(|import|fetch\()[=\s"'(`]*(?:https?:)?//[^\s"')]+""", anybody.get(path).text)
         assert addresses == []
+
+
+def node():
+    place = subprocess.run([ROOT / "tests/fetch", "path", "node"], capture_output=True, text=True, check=True).stdout
+    found = list(pathlib.Path(place).glob("node_modules/node-linux-*/bin/node"))
+    assert found, f"{place} is missing: run tests/fetch (make test does)"
+    return found[0]
+
+
+@pytest.mark.parametrize("name", ["v1", "v2", "admin"])
+def test_the_page_shows_every_operation(descriptions, name):
+    done = subprocess.run([node(), pathlib.Path(__file__).parent / "page.js", ROOT / "gateway/docs/page.js",
+                           ROOT / f"openapi/{name}.json"], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    shown = json.loads(done.stdout)
+    description = descriptions[name]
+    assert shown["title"] == description["info"]["title"]
+    operations = [(path, method, operation) for path, item in description["paths"].items()
+                  for method, operation in item.items()]
+    assert len(shown["cards"]) == len(operations) == len({card["id"] for card in shown["cards"]})
+    assert sorted(shown["links"]) == sorted(f"#{card['id']}" for card in shown["cards"])
+    assert "undefined" not in shown["text"]
+    assert "[object" not in shown["text"]
+    for path, method, operation in operations:
+        (card,) = [c["text"] for c in shown["cards"] if f"{method.upper()} {path} {operation['summary']}" in c["text"]]
+        for status in operation["responses"]:
+            assert f" {status} " in card
+        for parameter in operation.get("parameters", []):
+            if "name" in parameter:
+                assert parameter["name"] in card
 
 
 def requests_of(description):
