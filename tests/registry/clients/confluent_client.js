@@ -2,11 +2,8 @@
 // What it is asked is described in confluent_client.py.
 'use strict';
 const assert = require('node:assert');
-const fs = require('node:fs');
+const { access, main } = require('./task');
 const { AvroDeserializer, AvroSerializer, Compatibility, SchemaRegistryClient, SerdeType } = require('@confluentinc/schemaregistry');
-
-const access = JSON.parse(fs.readFileSync(0, 'utf8'));
-let task; // the one of access.tasks that is being done
 
 function clientOf() {
   return new SchemaRegistryClient({
@@ -30,8 +27,8 @@ async function refused(promise, status, code) {
 }
 
 const steps = {
-  async registerAndLookUp(client) {
-    const subject = `${task.stem}-js-register-value`;
+  async registerAndLookUp(client, stem) {
+    const subject = `${stem}-js-register-value`;
     const one = await client.register(subject, avro('R', A));
     assert.strictEqual(await clientOf().register(subject, avro('R', A)), one);
     const two = await client.registerFullResponse(subject, avro('R', A, B));
@@ -43,12 +40,12 @@ const steps = {
     assert.strictEqual((await client.getLatestSchemaMetadata(subject)).id, two.id);
     assert.strictEqual((await client.getSchemaMetadata(subject, 1)).id, one);
     await refused(client.register(subject, { schemaType: 'AVRO', schema: '{"type":"strng"}' }), 422, 42201);
-    await refused(client.getLatestSchemaMetadata(`${task.stem}-nobody`), 404, 40401);
+    await refused(client.getLatestSchemaMetadata(`${stem}-nobody`), 404, 40401);
     await refused(clientOf().getId(subject, avro('Other')), 404, 40403);
   },
 
-  async compatibility(client) {
-    const subject = `${task.stem}-js-compat-value`;
+  async compatibility(client, stem) {
+    const subject = `${stem}-js-compat-value`;
     const wrong = avro('R', { name: 'a', type: 'string' });
     await client.register(subject, avro('R', A));
     assert.strictEqual(await client.testSubjectCompatibility(subject, avro('R', A, B)), true);
@@ -63,22 +60,22 @@ const steps = {
     assert.ok(await client.getDefaultCompatibility());
   },
 
-  async references(client) {
-    const inner = `${task.stem}-js-inner-value`, outer = `${task.stem}-js-outer-value`;
+  async references(client, stem) {
+    const inner = `${stem}-js-inner-value`, outer = `${stem}-js-outer-value`;
     await client.register(inner, { schemaType: 'AVRO', schema: '{"type":"record","name":"n.Inner","fields":[{"name":"a","type":"int"}]}' });
     const schema = { ...avro('Outer', { name: 'i', type: 'n.Inner' }), references: [{ name: 'n.Inner', subject: inner, version: 1 }] };
     const id = await client.register(outer, schema);
     assert.strictEqual((await clientOf().getBySubjectAndId(outer, id)).references[0].subject, inner);
     await refused(client.deleteSubject(inner), 422, 42206);
     const data = await new AvroSerializer(client, SerdeType.VALUE, { useLatestVersion: true, autoRegisterSchemas: false })
-      .serialize(`${task.stem}-js-outer`, { i: { a: 7 } });
+      .serialize(`${stem}-js-outer`, { i: { a: 7 } });
     assert.strictEqual(data.readUInt32BE(1), id);
-    const read = await new AvroDeserializer(clientOf(), SerdeType.VALUE, {}).deserialize(`${task.stem}-js-outer`, data);
+    const read = await new AvroDeserializer(clientOf(), SerdeType.VALUE, {}).deserialize(`${stem}-js-outer`, data);
     assert.deepStrictEqual(JSON.parse(JSON.stringify(read)), { i: { a: 7 } });
   },
 
-  async serialise(client) {
-    const topic = `${task.stem}-js-topic`;
+  async serialise(client, stem) {
+    const topic = `${stem}-js-topic`;
     const closed = new AvroSerializer(client, SerdeType.VALUE, { useLatestVersion: true, autoRegisterSchemas: false });
     await assert.rejects(closed.serialize(topic, { a: 1 }));
     const id = await client.register(`${topic}-value`, avro('R', A));
@@ -87,8 +84,8 @@ const steps = {
     assert.strictEqual(data.toString('hex'), `00${id.toString(16).padStart(8, '0')}02`);
   },
 
-  async deletion(client) {
-    const subject = `${task.stem}-js-delete-value`;
+  async deletion(client, stem) {
+    const subject = `${stem}-js-delete-value`;
     await client.register(subject, avro('R', A));
     await client.register(subject, avro('R', A, B));
     assert.strictEqual(await client.deleteSubjectVersion(subject, 1, false), 1);
@@ -99,53 +96,22 @@ const steps = {
     await refused(client.getAllVersions(subject), 404, 40401);
   },
 
-  async metadata(client) {
-    const subject = `${task.stem}-js-meta-value`;
+  async metadata(client, stem) {
+    const subject = `${stem}-js-meta-value`;
     const one = await client.register(subject, { ...avro('R', A), metadata: { properties: { owner: 'bob' } } });
     await client.register(subject, { ...avro('R', A, B), metadata: { properties: { owner: 'eve' } } });
     assert.strictEqual((await client.getLatestWithMetadata(subject, { owner: 'bob' })).id, one);
   },
 };
 
-const fromJson = (value) => {
-  if (Array.isArray(value)) return value.map(fromJson);
-  if (value === null || typeof value !== 'object') return value;
-  if (Object.keys(value).join() === 'hex') return Buffer.from(value.hex, 'hex');
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, fromJson(item)]));
-};
-const toJson = (value) => {
-  if (Buffer.isBuffer(value)) return { hex: value.toString('hex') };
-  if (Array.isArray(value)) return value.map(toJson);
-  if (value === null || typeof value !== 'object') return value;
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, toJson(item)]));
-};
-
-async function perform() {
-  const client = clientOf();
-  if (task.do === 'tour') {
-    for (const [name, step] of Object.entries(steps)) {
-      await step(client).catch((error) => { error.message = `${name}: ${error.message}`; throw error; });
-    }
-    return Object.keys(steps);
-  }
-  if (task.do === 'write') {
-    await client.register(`${task.topic}-value`, { schemaType: 'AVRO', schema: task.schema });
-    const serializer = new AvroSerializer(client, SerdeType.VALUE, { useLatestVersion: true, autoRegisterSchemas: false });
-    const made = [];
-    for (const value of task.values) made.push((await serializer.serialize(task.topic, fromJson(value))).toString('hex'));
-    return made;
-  }
-  const deserializer = new AvroDeserializer(client, SerdeType.VALUE, {});
-  const read = [];
-  for (const one of task.data) read.push(toJson(await deserializer.deserialize(task.topic, Buffer.from(one, 'hex'))));
-  return read;
+async function write(client, task) {
+  await client.register(`${task.topic}-value`, { schemaType: 'AVRO', schema: task.schema });
+  const serializer = new AvroSerializer(client, SerdeType.VALUE, { useLatestVersion: true, autoRegisterSchemas: false });
+  const made = [];
+  for (const value of task.values) made.push(await serializer.serialize(task.topic, value));
+  return made;
 }
 
-async function main() {
-  const results = [];
-  for (task of access.tasks) results.push(await perform());
-  return results;
-}
+const read = (client, task, data) => new AvroDeserializer(client, SerdeType.VALUE, {}).deserialize(task.topic, data);
 
-main().then((result) => { console.log(JSON.stringify(result)); process.exit(0); },
-  (error) => { console.error(error); process.exit(1); });
+main({ clientOf, steps, write, read });

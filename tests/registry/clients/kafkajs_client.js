@@ -2,11 +2,9 @@
 // What it is asked is described in confluent_client.py.
 'use strict';
 const assert = require('node:assert');
-const fs = require('node:fs');
+const { access, main } = require('./task');
 const { SchemaRegistry, SchemaType, COMPATIBILITY } = require('@kafkajs/confluent-schema-registry');
 
-const access = JSON.parse(fs.readFileSync(0, 'utf8'));
-let task; // the one of access.tasks that is being done
 const clientOf = () => new SchemaRegistry({ host: access.url, auth: { username: access.user, password: access.password }, retry: { retries: 0 } });
 
 const avro = (name, ...fields) => ({ type: SchemaType.AVRO, schema: JSON.stringify({ type: 'record', name, fields }) });
@@ -24,26 +22,26 @@ async function refused(promise, status) {
 }
 
 const steps = {
-  async registerAndLookUp(client) {
-    const subject = `${task.stem}-kjs-value`;
+  async registerAndLookUp(client, stem) {
+    const subject = `${stem}-kjs-value`;
     const one = await client.register(avro('R', A), { subject });
     assert.deepStrictEqual(await clientOf().register(avro('R', A), { subject }), one);
     const two = await client.register(avro('R', A, B), { subject });
     assert.strictEqual(await client.getRegistryId(subject, 1), one.id);
     assert.strictEqual(await client.getLatestSchemaId(subject), two.id);
     assert.strictEqual(await client.getRegistryIdBySchema(subject, avro('R', A)), one.id);
-    await refused(client.getLatestSchemaId(`${task.stem}-nobody`), 404);
+    await refused(client.getLatestSchemaId(`${stem}-nobody`), 404);
     await refused(clientOf().getSchema(2147483647), 404);
   },
 
-  async compatibility(client) {
-    const subject = `${task.stem}-kjs-full-value`;
+  async compatibility(client, stem) {
+    const subject = `${stem}-kjs-full-value`;
     await client.register(avro('R', A), { subject, compatibility: COMPATIBILITY.FULL });
     await refused(client.register(avro('R', { name: 'a', type: 'long' }), { subject, compatibility: COMPATIBILITY.FULL }), 409);
   },
 
-  async references(client) {
-    const inner = `${task.stem}-kjs-inner-value`, subject = `${task.stem}-kjs-outer-value`;
+  async references(client, stem) {
+    const inner = `${stem}-kjs-inner-value`, subject = `${stem}-kjs-outer-value`;
     await client.register({ type: SchemaType.AVRO, schema: '{"type":"record","name":"n.Inner","fields":[{"name":"a","type":"int"}]}' },
       { subject: inner });
     const { id } = await client.register({ ...avro('Outer', { name: 'i', type: 'n.Inner' }),
@@ -53,8 +51,8 @@ const steps = {
     assert.deepStrictEqual(JSON.parse(JSON.stringify(await clientOf().decode(data))), { i: { a: 7 } });
   },
 
-  async readsOldDataWithANewSchema(client) {
-    const subject = `${task.stem}-kjs-evolve-value`;
+  async readsOldDataWithANewSchema(client, stem) {
+    const subject = `${stem}-kjs-evolve-value`;
     const { id } = await client.register(avro('R', A), { subject });
     const data = await client.encode(id, { a: 1 });
     const read = await clientOf().decode(data, { [SchemaType.AVRO]: { readerSchema: JSON.parse(avro('R', A, B).schema) } });
@@ -62,43 +60,11 @@ const steps = {
   },
 };
 
-const fromJson = (value) => {
-  if (Array.isArray(value)) return value.map(fromJson);
-  if (value === null || typeof value !== 'object') return value;
-  if (Object.keys(value).join() === 'hex') return Buffer.from(value.hex, 'hex');
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, fromJson(item)]));
-};
-const toJson = (value) => {
-  if (Buffer.isBuffer(value)) return { hex: value.toString('hex') };
-  if (Array.isArray(value)) return value.map(toJson);
-  if (value === null || typeof value !== 'object') return value;
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, toJson(item)]));
-};
-
-async function perform() {
-  const client = clientOf();
-  if (task.do === 'tour') {
-    for (const [name, step] of Object.entries(steps)) {
-      await step(client).catch((error) => { error.message = `${name}: ${error.message}`; throw error; });
-    }
-    return Object.keys(steps);
-  }
-  if (task.do === 'write') {
-    const { id } = await client.register({ type: SchemaType.AVRO, schema: task.schema }, { subject: `${task.topic}-value` });
-    const made = [];
-    for (const value of task.values) made.push((await client.encode(id, fromJson(value))).toString('hex'));
-    return made;
-  }
-  const read = [];
-  for (const one of task.data) read.push(toJson(await client.decode(Buffer.from(one, 'hex'))));
-  return read;
+async function write(client, task) {
+  const { id } = await client.register({ type: SchemaType.AVRO, schema: task.schema }, { subject: `${task.topic}-value` });
+  const made = [];
+  for (const value of task.values) made.push(await client.encode(id, value));
+  return made;
 }
 
-async function main() {
-  const results = [];
-  for (task of access.tasks) results.push(await perform());
-  return results;
-}
-
-main().then((result) => { console.log(JSON.stringify(result)); process.exit(0); },
-  (error) => { console.error(error); process.exit(1); });
+main({ clientOf, steps, write, read: (client, task, data) => client.decode(data) });
