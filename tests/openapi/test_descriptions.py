@@ -4,6 +4,7 @@ have, no key that is needed and not asked for. All three run at the same time.""
 import os
 import pathlib
 import subprocess
+import uuid
 
 import pytest
 from lib.stack import ROOT
@@ -31,11 +32,11 @@ def command(url, name, seed):
 
 def own_things(stack):
     """A tenant, a key and a plan that the admin API may be tried on."""
-    own = {"TIDEGATE_OWN_TENANT": "openapi-own", "TIDEGATE_OWN_PLAN": "openapi-own"}
-    stack.cli("tenant", "create", "openapi-own", "--plan", PLAN, "--if-not-exists")
-    stack.cli("plan", "set", "openapi-own", "--requests-per-second", "10", "--burst", "10")
-    key = stack.cli("key", "create", "--tenant", "openapi-own", "--scopes", "read")
-    return {**own, "TIDEGATE_OWN_KEY": key[3:15]}
+    name = f"openapi-{uuid.uuid4().hex[:12]}"
+    stack.cli("tenant", "create", name, "--plan", PLAN)
+    stack.cli("plan", "set", name, "--requests-per-second", "10", "--burst", "10")
+    key = stack.cli("key", "create", "--tenant", name, "--scopes", "read")
+    return {"TIDEGATE_OWN_TENANT": name, "TIDEGATE_OWN_PLAN": name, "TIDEGATE_OWN_KEY": key[3:15]}
 
 
 @pytest.fixture(scope="module")
