@@ -73,13 +73,19 @@ static bool is_import(const tg_candidate_t *candidate)
     return candidate->scope.effective.mode == TG_MODE_IMPORT;
 }
 
+static bool same_text_or_none(tg_str_t a, tg_str_t b)
+{
+    if (a.ptr == NULL || b.ptr == NULL)
+        return a.ptr == b.ptr;
+    return tg_str_eq(a, b);
+}
+
 /* Whether what was looked for along the way is what it has turned out to be. */
 static bool guessed_well(const tg_request_t *request, const tg_candidate_t *candidate,
                          bool normalize)
 {
     return candidate->found != NULL && normalize == tg_request_flag(request, "normalize") &&
-           (candidate->metadata.ptr == NULL) == (candidate->body.metadata.ptr == NULL) &&
-           tg_str_eq(candidate->metadata, candidate->body.metadata);
+           same_text_or_none(candidate->metadata, candidate->body.metadata);
 }
 
 static void complete(tg_request_t *request, tg_candidate_t *candidate, tg_str_t previous)
