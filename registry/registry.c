@@ -29,6 +29,7 @@ struct tg_registry {
     tg_registry_routes_t routes;
     tg_buf_t operator_basic; /* as a JSON string, or empty */
     char max_types[24];
+    _Atomic size_t sending;    /* bytes of large answers that are on their way */
     atomic_flag has_first;     /* a thread has taken the built-in schemas */
     _Atomic bool pg_connected; /* as that thread sees it */
 };
@@ -81,6 +82,7 @@ static void on_gauges(void *arg)
     size_t missing = tg_builtin_missing(registry->builtin);
     if (thread->first) {
         atomic_store(&registry->pg_connected, stats.connected);
+        tg_metric_set(thread->shard, RG_SENDING, 0, (int64_t)atomic_load(&registry->sending));
         tg_metric_set(thread->shard, RG_BUILTIN, 0, (int64_t)missing);
     }
     bool settled = stats.connected && missing == 0;
@@ -156,6 +158,7 @@ static tg_status_t thread_start(void *arg, tg_loop_t *loop, tg_metrics_shard_t *
     if (quoted.len > 2)
         thread->operator_basic = (tg_str_t){quoted.ptr + 1, quoted.len - 2};
     thread->max_types = tg_str_from(registry->max_types);
+    thread->sending = &registry->sending;
     thread->parser = tg_json_parser_create(TG_REQUEST_BODY_MAX, TG_SUBMISSION_DEPTH_MAX);
     thread->answers = tg_answers_create(thread->config->cache_bytes);
     thread->parsed = tg_parsed_cache_create(PARSED_MAX, PARSED_TEXT);

@@ -48,6 +48,7 @@ typedef struct tg_registry_thread {
     struct tg_parsed_cache *parsed; /* by id, for comparing */
     tg_str_t operator_basic;        /* credentials as HTTP Basic has them; empty: no operators */
     tg_str_t max_types;             /* config->max_types in digits */
+    _Atomic size_t *sending;        /* the process's, of tg_request_reply */
     struct registration *line;      /* of registration.c: who writes, and who waits to */
     tg_timer_t gauges, look;
     tg_pg_call_t *looking; /* for permanent deletions by others */

@@ -3,7 +3,9 @@
 #include "registry/request.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <strings.h>
 
 #include "common/base/hash.h"
@@ -399,12 +401,54 @@ void tg_request_fail_store(tg_request_t *request, tg_status_t status, const tg_p
 
 /* --- answers --- */
 
+/* A large answer on its way. */
+struct large {
+    _Atomic size_t *sending;
+    size_t bytes;
+    char *data;
+};
+
+static void on_sent(void *owner)
+{
+    struct large *large = owner;
+    atomic_fetch_sub(large->sending, large->bytes);
+    free(large->data);
+    free(large);
+}
+
+/* Takes the body and answers the request. */
+static void reply_large(tg_request_t *request, tg_buf_t *body)
+{
+    _Atomic size_t *sending = request->thread->sending;
+    size_t before = atomic_fetch_add(sending, body->cap);
+    struct large *large =
+        before + body->cap > TG_REQUEST_SENDING_MAX ? NULL : malloc(sizeof(*large));
+    if (large == NULL) {
+        atomic_fetch_sub(sending, body->cap);
+        tg_buf_dispose(body);
+        tg_metric_add(request->thread->shard, RG_UNSENT, 0, 1);
+        tg_http_add_header(request->req, "retry-after", TG_STR("1"));
+        tg_request_fail(request, 50301,
+                        "Too many large answers wait to be read; try again, or ask for less by "
+                        "limit.");
+        return;
+    }
+    *large = (struct large){.sending = sending, .bytes = body->cap, .data = body->data};
+    tg_http_bytes_t bytes = {tg_buf_view(body), on_sent, large};
+    dispose(request);
+    tg_http_reply_bytes(request->req, 200, TG_REQUEST_CONTENT_TYPE, &bytes);
+}
+
 void tg_request_reply(tg_request_t *request, tg_buf_t *body)
 {
     if (body->failed) {
         tg_buf_dispose(body);
         tg_request_fail(request, 50001,
                         "The answer is too large; ask for less by offset and limit.");
+        return;
+    }
+    if (body->len >= TG_REQUEST_LARGE) {
+        reply_large(request, body);
         return;
     }
     dispose(request);

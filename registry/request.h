@@ -22,6 +22,8 @@
 #define TG_REQUEST_CONTENT_TYPE "application/vnd.schemaregistry.v1+json"
 #define TG_REQUEST_ANSWER_MAX   ((size_t)64 << 20)
 #define TG_REQUEST_BODY_MAX     ((size_t)1 << 20)
+#define TG_REQUEST_LARGE        ((size_t)64 << 10) /* an answer that counts into the next */
+#define TG_REQUEST_SENDING_MAX  ((size_t)64 << 20) /* of all that clients have not read yet */
 
 typedef struct tg_request {
     tg_http_req_t *req;
@@ -109,7 +111,9 @@ void tg_request_fail_store(tg_request_t *request, tg_status_t status, const tg_p
 /* Waits for something else: `cancel(arg)` is called when the request goes away meanwhile. */
 void tg_request_wait_other(tg_request_t *request, void (*cancel)(void *), void *arg);
 
-/* Answers. `code` is Confluent's (40401) or an HTTP code (409). */
+/* Answers. Large ones wait in memory until their clients have read them, so all of a process
+ * together are bounded: beyond TG_REQUEST_SENDING_MAX they are refused (503). `code` is Confluent's
+ * (40401) or an HTTP code (409). */
 void tg_request_reply(tg_request_t *request, tg_buf_t *body);
 void tg_request_reply_text(tg_request_t *request, tg_str_t body);
 void tg_request_fail(tg_request_t *request, unsigned code, const char *format, ...) TG_PRINTF(3, 4);

@@ -68,7 +68,7 @@ $$;
 -- `in_version` are those of an import.
 --
 -- Outcomes: new; existing; changed (the subject or a reference is no longer what was looked at: look again);
--- reserved (a subject of the default context); full; id_taken; version_taken. A unique or foreign key violation
+-- reserved (a subject of the default context); full; id_taken; version_taken; used_up (the version numbers). A unique or foreign key violation
 -- means that another registration or deletion was faster: ask again.
 CREATE FUNCTION control.register_schema(
     in_context text, in_subject text, in_identity bytea, in_guid uuid, in_schema text, in_printed text,
@@ -134,6 +134,11 @@ BEGIN
     IF EXISTS (SELECT FROM control.subject_versions v
                WHERE v.context = in_context AND v.subject = in_subject AND v.version = in_version) THEN
         outcome := 'version_taken';
+        RETURN;
+    END IF;
+
+    IF in_version IS NULL AND last = 2147483647 THEN
+        outcome := 'used_up';
         RETURN;
     END IF;
 

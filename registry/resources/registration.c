@@ -155,6 +155,11 @@ static void refuse(tg_request_t *request, tg_store_outcome_t outcome)
     case TG_STORE_ID_TAKEN:
         fail_import(request, "id", op->candidate.body.id);
         return;
+    case TG_STORE_USED_UP:
+        tg_request_fail(request, 42205,
+                        "The version numbers of the subject are used up: an import has taken the "
+                        "highest one, 2147483647.");
+        return;
     default:
         assert(outcome == TG_STORE_VERSION_TAKEN);
         fail_import(request, "version", op->candidate.body.version);

@@ -73,6 +73,7 @@ static tg_store_outcome_t outcome_of(tg_str_t word)
         [TG_STORE_FULL] = "full",
         [TG_STORE_ID_TAKEN] = "id_taken",
         [TG_STORE_VERSION_TAKEN] = "version_taken",
+        [TG_STORE_USED_UP] = "used_up",
         [TG_STORE_DONE] = "done",
         [TG_STORE_NO_SUBJECT] = "no_subject",
         [TG_STORE_NO_VERSION] = "no_version",

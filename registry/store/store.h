@@ -155,6 +155,7 @@ typedef enum tg_store_outcome {
     TG_STORE_FULL,
     TG_STORE_ID_TAKEN,
     TG_STORE_VERSION_TAKEN,
+    TG_STORE_USED_UP, /* the subject's version numbers */
     TG_STORE_DONE,
     TG_STORE_NO_SUBJECT,
     TG_STORE_NO_VERSION,

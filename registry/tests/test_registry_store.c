@@ -388,6 +388,9 @@ static void an_import_takes_its_id_and_version_unless_they_are_taken(void **stat
     assert_int_equal(reg_as("imp", "i-value", "\"long\"", import).outcome, TG_STORE_VERSION_TAKEN);
     assert_int_equal(schema("imp", 5001).rows, 0); /* a refusal leaves nothing */
     assert_int_equal(reg("imp", "i-value", "\"long\"").version, 8);
+    tg_store_new_t last = {.id = 5002, .version = INT32_MAX};
+    assert_int_equal(reg_as("imp", "i-value", "\"x\"", last).outcome, TG_STORE_NEW);
+    assert_int_equal(reg("imp", "i-value", "\"y\"").outcome, TG_STORE_USED_UP);
 }
 
 static void the_registrys_own_ids_step_over_imported_ones(void **state)
