@@ -245,3 +245,15 @@ def test_settings_go_with_the_subject(registry):
         ("POST /subjects/{s}/versions", A, 200, ANYTHING),
         ("POST /subjects/{s}/versions", WRONG, 409, 409),
     ])
+
+
+def test_when_the_version_numbers_are_used_up_it_says_so(context):
+    _, registry = context
+    number = registry.register("probe", '"int"') + 700_000
+    Table(registry).run([
+        ("PUT /mode/s", {"mode": "IMPORT"}, 200, ANYTHING),
+        ("POST /subjects/s/versions", {**A, "id": number, "version": 2147483647}, 200, {"version": 2147483647}),
+        ("PUT /mode/s", {"mode": "READWRITE"}, 200, ANYTHING),
+        ("POST /subjects/s/versions", B, 422, (42205, "used up")),
+        ("GET /subjects/s/versions", None, 200, [2147483647]),
+    ])

@@ -1,9 +1,12 @@
 """Schemas made to hurt: each bound refused with its reason, a legal schema just inside it taken, memory flat."""
 
+import base64
 import json
+import socket
 
 import pytest
 from lib.registry import record, text, unique
+from lib.waiting import holds
 
 LIMIT = 256 * 1024
 
@@ -146,11 +149,14 @@ def test_chains_of_references_are_bounded(registry):
     raise AssertionError("80 references deep")
 
 
+def resident(stack):
+    """Of the registry, in KiB."""
+    with open(f"/proc/{stack.pid('registry')}/status", encoding="ascii") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
+
+
 def test_memory_stays_flat(registry, stack):
     """After some rounds of everything hostile, further rounds cost nothing that stays."""
-    def resident():
-        with open(f"/proc/{stack.pid('registry')}/status", encoding="ascii") as status:
-            return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
     def one_round():
         name = unique()
         for kind in ("larger than 256 KiB", "very much deeper", "more than 10,000 names", "a record that holds itself"):
@@ -161,8 +167,27 @@ def test_memory_stays_flat(registry, stack):
         registry.call("POST", f"/compatibility/subjects/{name}/versions/latest", {"schema": many.replace("int", "long")})
     for _ in range(15):  # until the caches of texts and of schemas have all that they may hold
         one_round()
-    before = resident()
+    before = resident(stack)
     for _ in range(15):
         one_round()
-    assert resident() - before < 4 * 1024, (before, resident())
-    assert resident() < 64 * 1024
+    assert resident(stack) - before < 4 * 1024, (before, resident(stack))
+
+
+def test_clients_that_do_not_read_long_lists_cost_a_bounded_amount_of_memory(stack, operator, context):
+    """Fifty ask for 16 MiB each and read nothing; whoever asks for something else is answered."""
+    name, registry = context
+    for number in range(64):
+        registry.register(f"s{number}", padded(LIMIT).replace('"R"', f'"R{number:02}"').replace("dd", "", 1))
+    before, host = resident(stack), registry.base.split("/")[2]
+    token = base64.b64encode(":".join(operator).encode()).decode()
+    asked = f"GET /contexts/:{name}:/schemas HTTP/1.1\r\nHost: {host}\r\nAuthorization: Basic {token}\r\n\r\n".encode()
+    readers = []
+    try:
+        for _ in range(50):
+            readers.append(socket.create_connection(tuple(host.split(":"))))
+            readers[-1].sendall(asked)
+        holds(lambda: registry.read("/subjects/s1/versions") == [1] and resident(stack) - before < 250 * 1024, 1,
+              "others are answered, and memory stays within bounds", every=0.05)
+    finally:
+        for reader in readers:
+            reader.close()
