@@ -71,6 +71,9 @@ function(tg_program name)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
 endfunction()
 
+# All programs that ctest runs, and nothing else: what the sanitizers are run on.
+add_custom_target(unit_tests)
+
 set(TG_RDKAFKA_NO_TSAN "librdkafka's C11 threads are unknown to ThreadSanitizer, which crashes at the first")
 
 function(tg_test name)
@@ -87,6 +90,7 @@ function(tg_test name)
   target_link_libraries(${name} PRIVATE ${ARG_LINK} PkgConfig::CMOCKA)
   tg_target_defaults(${name})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/unit)
+  add_dependencies(unit_tests ${name})
   add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
   set_tests_properties(${name} PROPERTIES LABELS unit TIMEOUT 120)
 endfunction()
