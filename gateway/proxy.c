@@ -75,8 +75,10 @@ static void reply_upstream(struct exchange *exchange, const tg_http_response_t *
     tg_str_t type = tg_http_response_header(response, "content-type");
     char content_type[128] = "application/octet-stream";
 
-    if (type.len > 0 && type.len < sizeof(content_type))
-        (void)snprintf(content_type, sizeof(content_type), TG_STR_FMT, TG_STR_ARG(type));
+    if (type.len > 0 && type.len < sizeof(content_type)) {
+        memcpy(content_type, type.ptr, type.len);
+        content_type[type.len] = '\0';
+    }
     for (size_t i = 0; i < TG_ARRAY_LEN(answer_headers); i++) {
         tg_str_t value = tg_http_response_header(response, answer_headers[i]);
         if (value.len > 0)

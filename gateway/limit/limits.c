@@ -251,23 +251,57 @@ static bool has_bucket(tg_limit_t limit)
     return limit >= TG_LIMIT_EVENTS && limit <= TG_LIMIT_COST;
 }
 
+/* Written by hand, as each answer has them: printf takes several times as long. */
+static char *put_text(char *at, const char *text)
+{
+    size_t len = strlen(text);
+    memcpy(at, text, len);
+    return at + len;
+}
+
+static char *put_number(char *at, int64_t value)
+{
+    char digits[20];
+    size_t count = 0;
+    uint64_t rest = value < 0 ? 0 : (uint64_t)value;
+    do
+        digits[count++] = (char)('0' + rest % 10);
+    while ((rest /= 10) > 0);
+    while (count > 0)
+        *at++ = digits[--count];
+    return at;
+}
+
+/* "name";r=1;t=2 and what comes of other keys; ends with a NUL. */
+static char *put_item(char *at, const char *name, const char *keys[2], const int64_t values[2])
+{
+    at = put_text(put_text(put_text(at, "\""), name), "\"");
+    for (size_t i = 0; i < 2; i++)
+        at = put_number(put_text(at, keys[i]), values[i]);
+    *at = '\0';
+    return at;
+}
+
+/* Two items of the longest name and numbers. */
+_Static_assert(TG_LIMIT_TEXT_MAX >= 2 * (2 + 16 + 2 * (3 + 20)) + 3, "both items fit");
+
 void tg_verdict_write(const tg_verdict_t *verdict, const tg_plan_t *plan, tg_route_class_t class,
                       char limit[TG_LIMIT_TEXT_MAX], char policy[TG_LIMIT_TEXT_MAX])
 {
+    static const char *of_limit[] = {";r=", ";t="}, *of_policy[] = {";q=", ";w="};
     const char *name = tg_route_class_name(class);
-    int at = snprintf(limit, TG_LIMIT_TEXT_MAX, "\"%s\";r=%lld;t=%lld", name,
-                      (long long)verdict->requests.remaining,
-                      (long long)seconds_up(verdict->requests.reset_ns));
-    int to = snprintf(policy, TG_LIMIT_TEXT_MAX, "\"%s\";q=%lld;w=1", name,
-                      (long long)plan->classes[class].requests_per_second);
+    char *at = put_item(limit, name, of_limit,
+                        (const int64_t[]){verdict->requests.remaining,
+                                          seconds_up(verdict->requests.reset_ns)});
+    char *to = put_item(policy, name, of_policy,
+                        (const int64_t[]){plan->classes[class].requests_per_second, 1});
     if (!has_bucket(verdict->refused))
         return;
     const char *other = other_name(verdict->refused);
-    (void)snprintf(limit + at, (size_t)(TG_LIMIT_TEXT_MAX - at), ", \"%s\";r=0;t=%lld", other,
-                   (long long)seconds_up(verdict->other.reset_ns));
-    (void)snprintf(policy + to, (size_t)(TG_LIMIT_TEXT_MAX - to), ", \"%s\";q=%lld;w=%lld", other,
-                   (long long)verdict->limit,
-                   verdict->refused == TG_LIMIT_DAY ? (long long)DAY_S : 1LL);
+    int64_t window = verdict->refused == TG_LIMIT_DAY ? DAY_S : 1;
+    put_item(put_text(at, ", "), other, of_limit,
+             (const int64_t[]){0, seconds_up(verdict->other.reset_ns)});
+    put_item(put_text(to, ", "), other, of_policy, (const int64_t[]){verdict->limit, window});
 }
 
 int64_t tg_verdict_retry_after_s(const tg_verdict_t *verdict)
