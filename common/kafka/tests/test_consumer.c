@@ -212,6 +212,15 @@ static void a_paused_consumer_hands_out_nothing_and_skips_nothing(void **state)
     mock_close(&mock);
 }
 
+/* Under load librdkafka may take longer than the consumer waits for; then it is asked again. */
+static void seek(struct owner *o, int64_t offset)
+{
+    tg_status_t status = TG_UNAVAILABLE;
+    for (int i = 0; i < 20 && status == TG_UNAVAILABLE; i++)
+        status = tg_consumer_seek(o->consumer, TOPIC, 0, offset);
+    assert_int_equal(status, TG_OK);
+}
+
 static void seeking_moves_one_partition(void **state)
 {
     (void)state;
@@ -220,11 +229,11 @@ static void seeking_moves_one_partition(void **state)
     struct owner o = {.start = {0, 0}};
     owner_open(&o, &mock);
     expect_records(&o, 0, 50);
-    assert_int_equal(tg_consumer_seek(o.consumer, TOPIC, 0, 20), TG_OK);
+    seek(&o, 20);
     expect_records(&o, 20, 80);
 
     assert_int_equal(tg_consumer_pause(o.consumer), TG_OK);
-    assert_int_equal(tg_consumer_seek(o.consumer, TOPIC, 0, 5), TG_OK);
+    seek(&o, 5);
     tg_consumer_event_t event;
     assert_null(tg_consumer_poll(o.consumer, 10, &event));
     assert_int_equal(tg_consumer_resume(o.consumer), TG_OK);
