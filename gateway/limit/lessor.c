@@ -21,9 +21,9 @@
  * rounds to 14 digits, hence the formats.
  *
  * What a gateway spent alone came out of tokens that ran over meanwhile, if Redis was away for all:
- * those that ran over within the last two seconds (l, since lt) pay for it first, as the gateways
- * come back one after the other. Of a bucket that is gone nobody knows; the first to come back
- * speaks for the others. */
+ * those that ran over within the last 15 seconds (l, since lt) pay for it first, as the gateways
+ * come back one after the other, within the 5 s after which a client connects again at the latest.
+ * Of a bucket that is gone nobody knows; the first to come back speaks for the others. */
 static const char script[] =
     "local t = redis.call('TIME') "
     "local now = t[1] * 1000000 + t[2] "
@@ -35,7 +35,7 @@ static const char script[] =
     "  n, l, lt = tonumber(had[1]), tonumber(had[3]), tonumber(had[4]) "
     "  if period > 0 then n = n + math.max(0, now - tonumber(had[2])) * units / period end "
     "end "
-    "if now - lt > 2000000 or now < lt then l, lt = 0, now end "
+    "if now - lt > 15000000 or now < lt then l, lt = 0, now end "
     "if n > burst then l, n = l + n - burst, burst end "
     "if joining and owed > 0 then "
     "  local free = math.min(l, owed) "

@@ -56,7 +56,7 @@ static int64_t grant(struct world *world, const tg_lease_t *lease, int64_t *out_
         store->tokens += (double)(world->now_ns - store->at_ns) * (double)world->rate.units / 1e9;
     }
     store->at_ns = world->now_ns;
-    if (world->now_ns - store->over_at_ns > 2 * SECOND) {
+    if (world->now_ns - store->over_at_ns > 15 * SECOND) {
         store->over = 0;
         store->over_at_ns = world->now_ns;
     }
