@@ -79,17 +79,53 @@ void tg_pg_cell_null(tg_buf_t *out)
         tg_pg_put_int4(at - 4, -1);
 }
 
+void tg_pg_cell_text(tg_buf_t *out, tg_str_t text)
+{
+    char *at = tg_pg_cell(out, text.len);
+    if (at != NULL && text.len > 0)
+        memcpy(at, text.ptr, text.len);
+}
+
+void tg_pg_cell_int4(tg_buf_t *out, int32_t value)
+{
+    char *at = tg_pg_cell(out, sizeof(value));
+    if (at != NULL)
+        tg_pg_put_int4(at, value);
+}
+
+void tg_pg_cell_int8(tg_buf_t *out, int64_t value)
+{
+    char *at = tg_pg_cell(out, sizeof(value));
+    if (at != NULL)
+        tg_pg_put_int8(at, value);
+}
+
+void tg_pg_cell_float8(tg_buf_t *out, double value)
+{
+    int64_t bits = 0;
+    memcpy(&bits, &value, sizeof(bits));
+    tg_pg_cell_int8(out, bits);
+}
+
+void tg_pg_cell_time(tg_buf_t *out, int64_t unix_us)
+{
+    assert(unix_us >= INT64_MIN + TG_PG_EPOCH_US);
+    tg_pg_cell_int8(out, unix_us - TG_PG_EPOCH_US);
+}
+
+void tg_pg_cell_uuid(tg_buf_t *out, const tg_uuid_t *uuid)
+{
+    char *at = tg_pg_cell(out, sizeof(uuid->bytes));
+    if (at != NULL)
+        memcpy(at, uuid->bytes, sizeof(uuid->bytes));
+}
+
 /* Counts one more element; the first one stands behind the header, which is written last. */
 static tg_buf_t *next(tg_pgarray_t *array)
 {
     if (array->count++ == 0 && tg_buf_reserve(&array->bytes, HEADER_BYTES) != NULL)
         array->bytes.len = HEADER_BYTES;
     return &array->bytes;
-}
-
-static char *element(tg_pgarray_t *array, size_t size)
-{
-    return tg_pg_cell(next(array), size);
 }
 
 void tg_pgarray_null(tg_pgarray_t *array)
@@ -100,36 +136,27 @@ void tg_pgarray_null(tg_pgarray_t *array)
 
 void tg_pgarray_text(tg_pgarray_t *array, tg_str_t text)
 {
-    char *at = element(array, text.len);
-    if (at != NULL && text.len > 0)
-        memcpy(at, text.ptr, text.len);
+    tg_pg_cell_text(next(array), text);
 }
 
 void tg_pgarray_int4(tg_pgarray_t *array, int32_t value)
 {
-    char *at = element(array, sizeof(value));
-    if (at != NULL)
-        tg_pg_put_int4(at, value);
+    tg_pg_cell_int4(next(array), value);
 }
 
 void tg_pgarray_int8(tg_pgarray_t *array, int64_t value)
 {
-    char *at = element(array, sizeof(value));
-    if (at != NULL)
-        tg_pg_put_int8(at, value);
+    tg_pg_cell_int8(next(array), value);
 }
 
 void tg_pgarray_float8(tg_pgarray_t *array, double value)
 {
-    int64_t bits = 0;
-    memcpy(&bits, &value, sizeof(bits));
-    tg_pgarray_int8(array, bits);
+    tg_pg_cell_float8(next(array), value);
 }
 
 void tg_pgarray_time(tg_pgarray_t *array, int64_t unix_us)
 {
-    assert(unix_us >= INT64_MIN + TG_PG_EPOCH_US);
-    tg_pgarray_int8(array, unix_us - TG_PG_EPOCH_US);
+    tg_pg_cell_time(next(array), unix_us);
 }
 
 void tg_pgarray_date(tg_pgarray_t *array, int64_t unix_us)
@@ -140,9 +167,7 @@ void tg_pgarray_date(tg_pgarray_t *array, int64_t unix_us)
 
 void tg_pgarray_uuid(tg_pgarray_t *array, const tg_uuid_t *uuid)
 {
-    char *at = element(array, sizeof(uuid->bytes));
-    if (at != NULL)
-        memcpy(at, uuid->bytes, sizeof(uuid->bytes));
+    tg_pg_cell_uuid(next(array), uuid);
 }
 
 tg_status_t tg_pgarray_finish(tg_pgarray_t *array, tg_str_t *out_bytes)

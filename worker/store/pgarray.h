@@ -63,6 +63,12 @@ TG_NODISCARD tg_status_t tg_pgarray_finish(tg_pgarray_t *array, tg_str_t *out_by
  * and `out` has failed, when it does not fit. */
 char *tg_pg_cell(tg_buf_t *out, size_t size);
 void tg_pg_cell_null(tg_buf_t *out);
+void tg_pg_cell_text(tg_buf_t *out, tg_str_t text); /* text, bytea */
+void tg_pg_cell_int4(tg_buf_t *out, int32_t value);
+void tg_pg_cell_int8(tg_buf_t *out, int64_t value);
+void tg_pg_cell_float8(tg_buf_t *out, double value);
+void tg_pg_cell_time(tg_buf_t *out, int64_t unix_us); /* timestamptz */
+void tg_pg_cell_uuid(tg_buf_t *out, const tg_uuid_t *uuid);
 
 /* Big-endian integers, as libpq's binary format has them. */
 int32_t tg_pg_get_int4(const char *bytes);

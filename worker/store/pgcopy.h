@@ -9,20 +9,13 @@
 #define TG_PGCOPY_H
 
 #include "common/base/str.h"
-#include "common/base/uuid.h"
 
 /* Begins anew. */
 void tg_pgcopy_start(tg_buf_t *rows);
 
-/* Begins a row; `columns` values follow. */
+/* Begins a row; `columns` cells follow (tg_pg_cell and its kin), or the one below. */
 void tg_pgcopy_row(tg_buf_t *rows, int16_t columns);
-
-void tg_pgcopy_null(tg_buf_t *rows);
-void tg_pgcopy_text(tg_buf_t *rows, tg_str_t text);
 void tg_pgcopy_jsonb(tg_buf_t *rows, tg_str_t json);
-void tg_pgcopy_float8(tg_buf_t *rows, double value);
-void tg_pgcopy_time(tg_buf_t *rows, int64_t unix_us); /* timestamptz */
-void tg_pgcopy_uuid(tg_buf_t *rows, const tg_uuid_t *uuid);
 
 /* Ends the rows. rows->failed tells when something did not fit. */
 void tg_pgcopy_end(tg_buf_t *rows);

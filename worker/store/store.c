@@ -322,24 +322,24 @@ static tg_status_t send_events(tg_store_t *store, const tg_batch_t *batch)
 static void copy_row(tg_buf_t *out, const tg_row_t *row, int64_t processed_at)
 {
     tg_pgcopy_row(out, EVENT_COLUMNS);
-    tg_pgcopy_text(out, row->tenant);
-    tg_pgcopy_text(out, row->type);
-    tg_pgcopy_uuid(out, &row->id);
-    tg_pgcopy_time(out, row->occurred_at);
-    tg_pgcopy_time(out, row->received_at);
-    tg_pgcopy_time(out, processed_at);
-    tg_pgcopy_text(out, row->kind);
-    tg_pgcopy_text(out, row->entity);
+    tg_pg_cell_text(out, row->tenant);
+    tg_pg_cell_text(out, row->type);
+    tg_pg_cell_uuid(out, &row->id);
+    tg_pg_cell_time(out, row->occurred_at);
+    tg_pg_cell_time(out, row->received_at);
+    tg_pg_cell_time(out, processed_at);
+    tg_pg_cell_text(out, row->kind);
+    tg_pg_cell_text(out, row->entity);
     if (row->user.len == 0)
-        tg_pgcopy_null(out);
+        tg_pg_cell_null(out);
     else
-        tg_pgcopy_text(out, row->user);
+        tg_pg_cell_text(out, row->user);
     if (row->has_value)
-        tg_pgcopy_float8(out, row->value);
+        tg_pg_cell_float8(out, row->value);
     else
-        tg_pgcopy_null(out);
+        tg_pg_cell_null(out);
     if (row->payload.len == 0)
-        tg_pgcopy_null(out);
+        tg_pg_cell_null(out);
     else
         tg_pgcopy_jsonb(out, row->payload);
 }
