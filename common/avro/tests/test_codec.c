@@ -8,44 +8,7 @@
 
 #include <cmocka.h>
 
-#include "common/avro/codec.h"
-
-struct fixture {
-    tg_json_parser_t *parser;
-    tg_avro_codec_t *codec;
-    tg_buf_t bytes, json;
-    tg_avro_error_t error;
-};
-
-static int open_fixture(void **state)
-{
-    struct fixture *f = calloc(1, sizeof(*f));
-    f->parser = tg_json_parser_create(1 << 20, 256);
-    f->codec = tg_avro_codec_create();
-    f->bytes = f->json = tg_buf_make(1 << 20);
-    *state = f;
-    return f->parser == NULL || f->codec == NULL;
-}
-
-static int close_fixture(void **state)
-{
-    struct fixture *f = *state;
-    tg_json_parser_destroy(f->parser);
-    tg_avro_codec_destroy(f->codec);
-    tg_buf_dispose(&f->bytes);
-    tg_buf_dispose(&f->json);
-    free(f);
-    return 0;
-}
-
-static tg_avro_schema_t *parse_schema(const char *text)
-{
-    tg_avro_schema_t *schema = NULL;
-    tg_error_t error = {0};
-    if (tg_avro_schema_parse(tg_str_from(text), &schema, &error) != TG_OK)
-        fail_msg("%s: %s", text, error.text);
-    return schema;
-}
+#include "common/avro/tests/fixture.h"
 
 static tg_status_t encode(struct fixture *f, const char *schema_text, tg_str_t json, unsigned flags)
 {

@@ -9,44 +9,7 @@
 #include <cmocka.h>
 
 #include "common/avro/resolve.h"
-
-struct fixture {
-    tg_json_parser_t *parser;
-    tg_avro_codec_t *codec;
-    tg_buf_t bytes, out;
-    tg_avro_error_t error;
-    tg_error_t why;
-};
-
-static int open_fixture(void **state)
-{
-    struct fixture *f = calloc(1, sizeof(*f));
-    f->parser = tg_json_parser_create(1 << 20, 256);
-    f->codec = tg_avro_codec_create();
-    f->bytes = f->out = tg_buf_make(1 << 20);
-    *state = f;
-    return f->parser == NULL || f->codec == NULL;
-}
-
-static int close_fixture(void **state)
-{
-    struct fixture *f = *state;
-    tg_json_parser_destroy(f->parser);
-    tg_avro_codec_destroy(f->codec);
-    tg_buf_dispose(&f->bytes);
-    tg_buf_dispose(&f->out);
-    free(f);
-    return 0;
-}
-
-static tg_avro_schema_t *parse_schema(const char *text)
-{
-    tg_avro_schema_t *schema = NULL;
-    tg_error_t error = {0};
-    if (tg_avro_schema_parse(tg_str_from(text), &schema, &error) != TG_OK)
-        fail_msg("%s: %s", text, error.text);
-    return schema;
-}
+#include "common/avro/tests/fixture.h"
 
 /* Writes the JSON (Avro's own encoding) by the writer's schema into f->bytes. */
 static void write_value(struct fixture *f, const tg_avro_schema_t *schema, const char *json)
@@ -62,7 +25,7 @@ static void write_value(struct fixture *f, const tg_avro_schema_t *schema, const
         fail_msg("%s: %s %s", json, f->error.path, f->error.message);
 }
 
-/* f->out is the value as the reader sees it, in Avro's own JSON encoding. */
+/* f->json is the value as the reader sees it, in Avro's own JSON encoding. */
 static tg_status_t resolve(struct fixture *f, const char *writer_text, const char *reader_text,
                            const char *json)
 {
@@ -70,13 +33,13 @@ static tg_status_t resolve(struct fixture *f, const char *writer_text, const cha
     tg_avro_plan_t *plan = NULL;
     memset(&f->why, 0, sizeof(f->why));
     memset(&f->error, 0, sizeof(f->error));
-    tg_buf_clear(&f->out);
+    tg_buf_clear(&f->json);
     tg_status_t status = tg_avro_plan_create(tg_avro_schema_root(writer),
                                              tg_avro_schema_root(reader), &plan, &f->why);
     if (status == TG_OK && json != NULL) {
         write_value(f, writer, json);
         status = tg_avro_resolve_json(f->codec, plan, tg_buf_view(&f->bytes), TG_AVRO_STRICT_JSON,
-                                      &f->out, &f->error);
+                                      &f->json, &f->error);
     }
     tg_avro_plan_destroy(plan);
     tg_avro_schema_destroy(writer);
@@ -162,8 +125,8 @@ static void a_value_is_read_as_the_rules_say(void **state)
             readable[i].expected != NULL ? readable[i].expected : readable[i].json;
         if (resolve(f, readable[i].writer, readable[i].reader, readable[i].json) != TG_OK)
             fail_msg("case %zu: %s %s %s", i, f->why.text, f->error.path, f->error.message);
-        if (!tg_str_eq(tg_buf_view(&f->out), tg_str_from(expected)))
-            fail_msg("case %zu: %.*s instead of %s", i, (int)f->out.len, f->out.data, expected);
+        if (!tg_str_eq(tg_buf_view(&f->json), tg_str_from(expected)))
+            fail_msg("case %zu: %.*s instead of %s", i, (int)f->json.len, f->json.data, expected);
     }
 }
 
@@ -196,7 +159,7 @@ static void what_cannot_be_read_is_refused_with_path_and_reason(void **state)
         if (status != TG_INVALID || strstr(said, refused[i].why) == NULL)
             fail_msg("case %zu: %s, \"%s\"", i, tg_status_name(status), said);
         assert_string_equal(f->error.path, refused[i].path);
-        assert_int_equal(f->out.len, 0);
+        assert_int_equal(f->json.len, 0);
     }
 }
 
@@ -268,12 +231,12 @@ static void hostile_bytes_are_refused_with_their_offset(void **state)
         assert_int_equal(tg_avro_plan_create(tg_avro_schema_root(writer),
                                              tg_avro_schema_root(reader), &plan, &f->why),
                          TG_OK);
-        tg_buf_clear(&f->out);
-        tg_status_t status = tg_avro_resolve(f->codec, plan, rows[i].bytes, 0, &f->out, &f->error);
+        tg_buf_clear(&f->json);
+        tg_status_t status = tg_avro_resolve(f->codec, plan, rows[i].bytes, 0, &f->json, &f->error);
         if (status != TG_INVALID || strstr(f->error.message, rows[i].why) == NULL)
             fail_msg("case %zu: %s %s", i, tg_status_name(status), f->error.message);
         assert_int_equal(f->error.offset, rows[i].offset);
-        assert_int_equal(f->out.len, 0);
+        assert_int_equal(f->json.len, 0);
         tg_avro_plan_destroy(plan);
         tg_avro_schema_destroy(writer);
         tg_avro_schema_destroy(reader);
@@ -294,12 +257,12 @@ static void a_result_beyond_the_output_is_out_of_memory_and_leaves_it_as_it_was(
     assert_int_equal(tg_avro_plan_create(tg_avro_schema_root(writer), tg_avro_schema_root(reader),
                                          &plan, &f->why),
                      TG_OK);
-    tg_buf_clear(&f->out);
-    tg_buf_byte(&f->out, '!');
+    tg_buf_clear(&f->json);
+    tg_buf_byte(&f->json, '!');
     tg_str_t many = {"\xd0\x0f\x00", 3}; /* 1000 items of no bytes */
-    assert_int_equal(tg_avro_resolve(f->codec, plan, many, 0, &f->out, &f->error), TG_NOMEM);
-    assert_true(f->out.failed);
-    assert_int_equal(f->out.len, 1);
+    assert_int_equal(tg_avro_resolve(f->codec, plan, many, 0, &f->json, &f->error), TG_NOMEM);
+    assert_true(f->json.failed);
+    assert_int_equal(f->json.len, 1);
     tg_avro_plan_destroy(plan);
     tg_avro_schema_destroy(writer);
     tg_avro_schema_destroy(reader);
@@ -375,7 +338,7 @@ static void a_change_far_inside_is_seen_by_all_around_it(void **state)
     tg_buf_byte(&value, '\0');
     if (plan_of(f, &writer, &reader, value.data) != TG_OK)
         fail_msg("%s %s %s", f->why.text, f->error.path, f->error.message);
-    assert_true(tg_str_eq(tg_buf_view(&f->out), tg_str_from(value.data)));
+    assert_true(tg_str_eq(tg_buf_view(&f->json), tg_str_from(value.data)));
     assert_int_equal(f->bytes.len, 59 + 1 + 1); /* an int of one byte became a double */
     tg_buf_dispose(&writer);
     tg_buf_dispose(&reader);

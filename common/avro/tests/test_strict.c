@@ -7,35 +7,7 @@
 
 #include <cmocka.h>
 
-#include "common/avro/codec.h"
-
-struct fixture {
-    tg_json_parser_t *parser;
-    tg_avro_codec_t *codec;
-    tg_buf_t bytes, json;
-    tg_avro_error_t error;
-};
-
-static int open_fixture(void **state)
-{
-    struct fixture *f = calloc(1, sizeof(*f));
-    f->parser = tg_json_parser_create(1 << 20, 256);
-    f->codec = tg_avro_codec_create();
-    f->bytes = f->json = tg_buf_make(1 << 20);
-    *state = f;
-    return f->parser == NULL || f->codec == NULL;
-}
-
-static int close_fixture(void **state)
-{
-    struct fixture *f = *state;
-    tg_json_parser_destroy(f->parser);
-    tg_avro_codec_destroy(f->codec);
-    tg_buf_dispose(&f->bytes);
-    tg_buf_dispose(&f->json);
-    free(f);
-    return 0;
-}
+#include "common/avro/tests/fixture.h"
 
 static tg_status_t there_and_back(struct fixture *f, const char *schema_text, const char *json)
 {
