@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "common/avro/resolve.h"
+#include "common/base/tests/allocations.h"
 #include "common/event/event.h"
 #include "loadtest/codec_libavro.h"
 
@@ -50,35 +51,6 @@ struct bench {
     const tg_json_node_t *nodes;
     size_t failures;
 };
-
-/* --- counted allocations --- */
-
-static size_t allocations;
-
-/* The sanitizers have put their own there. */
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-void *__libc_malloc(size_t size);
-void *__libc_calloc(size_t count, size_t size);
-void *__libc_realloc(void *old, size_t size);
-
-void *malloc(size_t size)
-{
-    allocations++;
-    return __libc_malloc(size);
-}
-
-void *calloc(size_t count, size_t size)
-{
-    allocations++;
-    return __libc_calloc(count, size);
-}
-
-void *realloc(void *old, size_t size)
-{
-    allocations++;
-    return __libc_realloc(old, size);
-}
-#endif
 
 /* --- what is measured --- */
 
@@ -168,14 +140,14 @@ static void measure(struct bench *b, const char *what, void (*run)(struct bench 
 {
     static double means[ROUNDS_MAX];
     run(b);
-    size_t before = allocations;
+    size_t before = test_allocations();
     for (size_t i = 0; i < rounds; i++) {
         uint64_t start = now_ns();
         for (size_t j = 0; j < EVENTS_PER_ROUND; j++)
             run(b);
         means[i] = (double)(now_ns() - start) / EVENTS_PER_ROUND;
     }
-    size_t made = allocations - before;
+    size_t made = test_allocations() - before;
     qsort(means, rounds, sizeof(*means), compare_doubles);
     printf("%-50s median %6.1f ns  best %6.1f ns  %.1f allocations\n", what, means[rounds / 2],
            means[0], (double)made / ((double)rounds * EVENTS_PER_ROUND));

@@ -1,5 +1,4 @@
-/* Nothing is allocated per value once the first one is through: this program takes the place of the
- * C library's allocator to count. */
+/* Nothing is allocated per value once the first one is through. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,40 +9,9 @@
 #include <cmocka.h>
 
 #include "common/avro/resolve.h"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define COUNTED 0 /* the sanitizers have put their own allocator there */
-#else
-#define COUNTED 1
-#endif
+#include "common/base/tests/allocations.h"
 
 #define VALUES 1000
-
-static size_t allocations;
-
-#if COUNTED
-void *__libc_malloc(size_t size);
-void *__libc_calloc(size_t count, size_t size);
-void *__libc_realloc(void *old, size_t size);
-
-void *malloc(size_t size)
-{
-    allocations++;
-    return __libc_malloc(size);
-}
-
-void *calloc(size_t count, size_t size)
-{
-    allocations++;
-    return __libc_calloc(count, size);
-}
-
-void *realloc(void *old, size_t size)
-{
-    allocations++;
-    return __libc_realloc(old, size);
-}
-#endif
 
 // clang-format off
 #define ITEM "{\"type\":\"record\",\"name\":\"I\",\"fields\":[{\"name\":\"n\",\"type\":\"int\"},{\"name\":\"t\",\"type\":\"string\"}]}"
@@ -101,12 +69,13 @@ static void a_value_allocates_nothing_once_the_first_is_through(void **state)
     assert_string_equal((tg_buf_byte(&b.json, '\0'), b.json.data),
                         "{\"id\":\"o-1\",\"items\":[{\"t\":\"x\",\"x\":\"d\",\"n\":1},"
                         "{\"t\":\"y\",\"x\":\"d\",\"n\":2}],\"b\":\"AAEC\"}");
-    size_t before = allocations;
-    assert_int_equal(before > 0, COUNTED); /* the counter counts */
+    size_t before = test_allocations();
+    assert_int_equal(before > 0, TEST_ALLOCATIONS_COUNTED); /* the counter counts */
     for (int i = 0; i < VALUES; i++)
         one_value(&b);
-    print_message("%zu allocations for %d values\n", allocations - before, VALUES);
-    assert_int_equal(allocations - before, 0);
+    size_t made = test_allocations() - before;
+    print_message("%zu allocations for %d values\n", made, VALUES);
+    assert_int_equal(made, 0);
     tg_avro_plan_destroy(b.plan);
     tg_avro_schema_destroy(b.writer);
     tg_avro_schema_destroy(b.reader);
