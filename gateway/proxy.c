@@ -10,6 +10,7 @@
 #include "gateway/gateway.h"
 #include "gateway/keys/gate.h"
 #include "gateway/metrics.h"
+#include "gateway/overload/band.h"
 
 #define TARGET_MAX   ((size_t)32 << 10) /* bytes of an upstream target, after encoding */
 #define DEADLINE_GAP 50                 /* ms kept for our own answer when the upstream is late */
@@ -371,7 +372,8 @@ static void queue(struct exchange *exchange, const tg_tenant_t *tenant)
         .tenant = tenant->number,
         .weight = (uint32_t)tenant->plan->weight,
         .cost = 1 + (uint32_t)(tg_http_body(exchange->req).len >> 10),
-        .band = TG_BAND_FIRST,
+        .band = tg_band_of(exchange->route, tg_http_query_text(exchange->req), tg_time_now(),
+                           tg_http_arena(exchange->req)),
         .deadline_ms = upstream_deadline(exchange),
         .done = on_turn,
         .arg = exchange,
