@@ -50,10 +50,20 @@ static uint64_t jittered(tg_breaker_t *breaker, unsigned length_ms)
     return (uint64_t)length_ms * (800 + x % 401) / 1000;
 }
 
-static void open_for(tg_breaker_t *breaker, unsigned length_ms, uint64_t now_ms)
+static void enter(tg_breaker_t *breaker, tg_breaker_state_t state, tg_breaker_why_t why,
+                  uint64_t now_ms)
+{
+    breaker->state = state;
+    breaker->why = why;
+    breaker->since_ms = now_ms;
+    breaker->changes++;
+}
+
+static void open_for(tg_breaker_t *breaker, unsigned length_ms, tg_breaker_why_t why,
+                     uint64_t now_ms)
 {
     assert(length_ms > 0 && length_ms <= breaker->config.open_max_ms);
-    breaker->state = TG_BREAKER_OPEN;
+    enter(breaker, TG_BREAKER_OPEN, why, now_ms);
     breaker->reopen_at_ms = now_ms + jittered(breaker, length_ms);
     breaker->opened_total++;
     unsigned twice =
@@ -61,37 +71,49 @@ static void open_for(tg_breaker_t *breaker, unsigned length_ms, uint64_t now_ms)
     breaker->open_ms = twice;
 }
 
-static void half_open(tg_breaker_t *breaker)
+static void half_open(tg_breaker_t *breaker, tg_breaker_why_t why, uint64_t now_ms)
 {
-    breaker->state = TG_BREAKER_HALF_OPEN;
+    enter(breaker, TG_BREAKER_HALF_OPEN, why, now_ms);
     breaker->probes_out = 0;
     breaker->probes_good = 0;
 }
 
-bool tg_breaker_allow(tg_breaker_t *breaker, uint64_t now_ms)
+static void close_clean(tg_breaker_t *breaker, tg_breaker_why_t why, uint64_t now_ms)
+{
+    enter(breaker, TG_BREAKER_CLOSED, why, now_ms);
+    breaker->open_ms = breaker->config.open_ms;
+    clear_window(breaker);
+}
+
+static bool has_probe_left(const tg_breaker_t *breaker)
 {
     assert(breaker->probes_out + breaker->probes_good <= breaker->config.probes);
-    if (breaker->state == TG_BREAKER_OPEN && now_ms >= breaker->reopen_at_ms)
-        half_open(breaker);
+    return breaker->probes_out + breaker->probes_good < breaker->config.probes;
+}
+
+bool tg_breaker_allow(tg_breaker_t *breaker, uint64_t now_ms)
+{
     if (breaker->state == TG_BREAKER_CLOSED)
         return true;
-    if (breaker->state == TG_BREAKER_OPEN ||
-        breaker->probes_out + breaker->probes_good >= breaker->config.probes)
+    if (breaker->held)
+        return false;
+    if (breaker->state == TG_BREAKER_OPEN && now_ms >= breaker->reopen_at_ms)
+        half_open(breaker, TG_BREAKER_BY_TIME, now_ms);
+    if (breaker->state == TG_BREAKER_OPEN || !has_probe_left(breaker))
         return false;
     breaker->probes_out++;
     return true;
 }
 
-static bool too_many_failures(const tg_breaker_t *breaker)
+static bool share_too_large(const tg_breaker_t *breaker)
 {
     unsigned calls = 0, failures = 0;
     for (size_t i = 0; i < SLOTS; i++) {
         calls += breaker->slots[i].calls;
         failures += breaker->slots[i].failures;
     }
-    return breaker->in_row >= breaker->config.failures_in_row ||
-           (calls >= breaker->config.ratio_min &&
-            (uint64_t)failures * 100 >= (uint64_t)calls * breaker->config.ratio_percent);
+    return calls >= breaker->config.ratio_min &&
+           (uint64_t)failures * 100 >= (uint64_t)calls * breaker->config.ratio_percent;
 }
 
 static void result_closed(tg_breaker_t *breaker, bool good, uint64_t now_ms)
@@ -101,10 +123,19 @@ static void result_closed(tg_breaker_t *breaker, bool good, uint64_t now_ms)
     breaker->slots[0].calls++;
     breaker->slots[0].failures += good ? 0 : 1;
     breaker->in_row = good ? 0 : breaker->in_row + 1;
-    if (good || !too_many_failures(breaker))
+    bool row = breaker->in_row >= breaker->config.failures_in_row;
+    if (good || (!row && !share_too_large(breaker)))
         return;
     clear_window(breaker);
-    open_for(breaker, breaker->config.open_ms, now_ms);
+    open_for(breaker, breaker->config.open_ms, row ? TG_BREAKER_BY_ROW : TG_BREAKER_BY_RATIO,
+             now_ms);
+}
+
+static void note_good_probe(tg_breaker_t *breaker, uint64_t now_ms)
+{
+    assert(breaker->probes_good < breaker->config.probes);
+    if (++breaker->probes_good == breaker->config.probes)
+        close_clean(breaker, TG_BREAKER_BY_PROBES, now_ms);
 }
 
 static void result_half_open(tg_breaker_t *breaker, bool good, uint64_t now_ms)
@@ -113,19 +144,16 @@ static void result_half_open(tg_breaker_t *breaker, bool good, uint64_t now_ms)
     if (breaker->probes_out == 0)
         return; /* sent before it opened */
     breaker->probes_out--;
-    if (!good) {
-        open_for(breaker, breaker->open_ms, now_ms);
-        return;
-    }
-    if (++breaker->probes_good < breaker->config.probes)
-        return;
-    breaker->state = TG_BREAKER_CLOSED;
-    breaker->open_ms = breaker->config.open_ms;
-    clear_window(breaker);
+    if (good)
+        note_good_probe(breaker, now_ms);
+    else
+        open_for(breaker, breaker->open_ms, TG_BREAKER_BY_PROBE, now_ms);
 }
 
 void tg_breaker_result(tg_breaker_t *breaker, bool good, uint64_t now_ms)
 {
+    if (breaker->held)
+        return;
     if (breaker->state == TG_BREAKER_CLOSED)
         result_closed(breaker, good, now_ms);
     else if (breaker->state == TG_BREAKER_HALF_OPEN)
@@ -140,9 +168,50 @@ void tg_breaker_forget(tg_breaker_t *breaker)
 
 void tg_breaker_healthy(tg_breaker_t *breaker, uint64_t now_ms)
 {
-    (void)now_ms;
+    if (breaker->state == TG_BREAKER_OPEN && !breaker->held)
+        half_open(breaker, TG_BREAKER_BY_CHECK, now_ms);
+}
+
+static void check_good(tg_breaker_t *breaker, bool turned, uint64_t now_ms)
+{
+    if (breaker->state == TG_BREAKER_OPEN && turned)
+        tg_breaker_healthy(breaker, now_ms);
+    else if (breaker->state == TG_BREAKER_HALF_OPEN && has_probe_left(breaker))
+        note_good_probe(breaker, now_ms);
+}
+
+void tg_breaker_check(tg_breaker_t *breaker, tg_check_t check, uint64_t now_ms)
+{
+    bool was_bad = breaker->check_bad;
+    breaker->check_bad = check != TG_CHECK_GOOD;
+    if (breaker->held)
+        return;
+    if (check == TG_CHECK_GOOD)
+        check_good(breaker, was_bad, now_ms);
+    else if (check == TG_CHECK_SILENT && breaker->state == TG_BREAKER_CLOSED)
+        result_closed(breaker, false, now_ms);
+    else if (check == TG_CHECK_SILENT && breaker->state == TG_BREAKER_HALF_OPEN)
+        open_for(breaker, breaker->open_ms, TG_BREAKER_BY_CHECK, now_ms);
+}
+
+void tg_breaker_hold(tg_breaker_t *breaker, bool open, uint64_t now_ms)
+{
+    breaker->held = true;
+    if (open)
+        open_for(breaker, breaker->config.open_ms, TG_BREAKER_BY_OPERATOR, now_ms);
+    else
+        close_clean(breaker, TG_BREAKER_BY_OPERATOR, now_ms);
+}
+
+void tg_breaker_release(tg_breaker_t *breaker, uint64_t now_ms)
+{
+    if (!breaker->held)
+        return;
+    breaker->held = false;
     if (breaker->state == TG_BREAKER_OPEN)
-        half_open(breaker);
+        half_open(breaker, TG_BREAKER_BY_OPERATOR, now_ms);
+    else
+        close_clean(breaker, TG_BREAKER_BY_OPERATOR, now_ms);
 }
 
 const char *tg_breaker_state_name(tg_breaker_state_t state)
@@ -154,4 +223,16 @@ const char *tg_breaker_state_name(tg_breaker_state_t state)
     };
     assert(state < TG_ARRAY_LEN(names));
     return names[state];
+}
+
+const char *tg_breaker_why_name(tg_breaker_why_t why)
+{
+    static const char *const names[] = {
+        [TG_BREAKER_BY_START] = "start",         [TG_BREAKER_BY_ROW] = "failures_in_row",
+        [TG_BREAKER_BY_RATIO] = "failure_ratio", [TG_BREAKER_BY_TIME] = "time",
+        [TG_BREAKER_BY_CHECK] = "health_check",  [TG_BREAKER_BY_PROBES] = "probes_good",
+        [TG_BREAKER_BY_PROBE] = "probe_bad",     [TG_BREAKER_BY_OPERATOR] = "operator",
+    };
+    assert(why < TG_ARRAY_LEN(names));
+    return names[why];
 }

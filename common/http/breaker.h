@@ -2,8 +2,14 @@
  *
  * Closed → open after `failures_in_row`, or when at least `ratio_percent` of at least `ratio_min`
  * calls in the last `window_ms` failed. Open → half-open after `open_ms`, doubled at each return up
- * to `open_max_ms`, jittered by ±20 % so that clients do not come back in step; or at once by
- * tg_breaker_healthy. Half-open lets `probes` calls through: all good closes, one bad opens.
+ * to `open_max_ms`, jittered by ±20 % so that clients do not come back in step; or at once when the
+ * health checks turn good. Half-open lets `probes` calls through: all good closes, one bad opens.
+ *
+ * Health checks speak where they know more than calls do. One without an answer is a failure like
+ * any other. A good one ends an opening only if the one before was bad: an instance whose checks
+ * are good while its answers are not waits its time. In half-open a good one is a good probe, so
+ * that a breaker closes without traffic, too. A breaker that is held (by an operator) is what it is
+ * told to be until it is released.
  *
  * Threads: owned by one; the caller passes the time. */
 #ifndef TG_BREAKER_H
@@ -16,6 +22,25 @@ typedef enum tg_breaker_state {
     TG_BREAKER_OPEN,
     TG_BREAKER_HALF_OPEN
 } tg_breaker_state_t;
+
+/* What brought a breaker where it is. */
+typedef enum tg_breaker_why {
+    TG_BREAKER_BY_START,
+    TG_BREAKER_BY_ROW,     /* failures in a row */
+    TG_BREAKER_BY_RATIO,   /* their share */
+    TG_BREAKER_BY_TIME,    /* the opening is over */
+    TG_BREAKER_BY_CHECK,   /* health checks */
+    TG_BREAKER_BY_PROBES,  /* all were good */
+    TG_BREAKER_BY_PROBE,   /* one was bad */
+    TG_BREAKER_BY_OPERATOR /* held or released */
+} tg_breaker_why_t;
+
+/* What a health check has found. */
+typedef enum tg_check {
+    TG_CHECK_GOOD,
+    TG_CHECK_NOT_READY, /* it answered that it must not have traffic */
+    TG_CHECK_SILENT     /* no answer */
+} tg_check_t;
 
 typedef struct tg_breaker_config {
     unsigned failures_in_row; /* 5 */
@@ -40,6 +65,10 @@ typedef struct tg_breaker {
     unsigned open_ms; /* length of the current or next opening */
     uint64_t reopen_at_ms;
     uint64_t opened_total;
+    tg_breaker_why_t why;
+    uint64_t since_ms; /* in this state */
+    uint64_t changes;  /* of the state or of who decides it */
+    bool held, check_bad;
     uint64_t slot_ms; /* start of the newest slot */
     struct {
         unsigned calls, failures;
@@ -55,9 +84,18 @@ bool tg_breaker_allow(tg_breaker_t *breaker, uint64_t now_ms);
 void tg_breaker_result(tg_breaker_t *breaker, bool good, uint64_t now_ms);
 void tg_breaker_forget(tg_breaker_t *breaker); /* cancelled: says nothing of the upstream */
 
-/* A health check was good: an open breaker becomes half-open at once. */
+/* What opened it is known to be over (a connection stands again): half-open at once. */
 void tg_breaker_healthy(tg_breaker_t *breaker, uint64_t now_ms);
 
+void tg_breaker_check(tg_breaker_t *breaker, tg_check_t check, uint64_t now_ms);
+
+/* Holds it open or closed, whatever calls and checks say. */
+void tg_breaker_hold(tg_breaker_t *breaker, bool open, uint64_t now_ms);
+
+/* Ends that: an open one becomes half-open. Nothing happens to one that is not held. */
+void tg_breaker_release(tg_breaker_t *breaker, uint64_t now_ms);
+
 const char *tg_breaker_state_name(tg_breaker_state_t state);
+const char *tg_breaker_why_name(tg_breaker_why_t why);
 
 #endif

@@ -128,14 +128,98 @@ static void results_from_before_the_opening_change_nothing(void **state)
     assert_int_equal(breaker.reopen_at_ms, reopen_at);
 }
 
-static void a_good_health_check_half_opens_at_once(void **state)
+static void checks_that_turn_good_half_open_at_once(void **state)
+{
+    (void)state;
+    tg_breaker_t breaker = made();
+    fail_times(&breaker, 5, 1000);
+    tg_breaker_check(&breaker, TG_CHECK_GOOD, 1001); /* it was good all the time */
+    assert_int_equal(breaker.state, TG_BREAKER_OPEN);
+    tg_breaker_check(&breaker, TG_CHECK_NOT_READY, 1002);
+    assert_int_equal(breaker.state, TG_BREAKER_OPEN);
+    tg_breaker_check(&breaker, TG_CHECK_GOOD, 1003);
+    assert_string_equal(tg_breaker_state_name(breaker.state), "half_open");
+    assert_string_equal(tg_breaker_why_name(breaker.why), "health_check");
+    assert_int_equal(breaker.since_ms, 1003);
+    assert_true(tg_breaker_allow(&breaker, 1004));
+}
+
+static void what_is_known_to_be_over_half_opens_at_once(void **state)
 {
     (void)state;
     tg_breaker_t breaker = made();
     fail_times(&breaker, 5, 1000);
     tg_breaker_healthy(&breaker, 1001);
     assert_true(tg_breaker_allow(&breaker, 1001));
-    assert_string_equal(tg_breaker_state_name(breaker.state), "half_open");
+    assert_int_equal(breaker.state, TG_BREAKER_HALF_OPEN);
+}
+
+static void good_checks_close_it_without_traffic(void **state)
+{
+    (void)state;
+    tg_breaker_t breaker = made();
+    for (unsigned i = 0; i < 5; i++)
+        tg_breaker_check(&breaker, TG_CHECK_SILENT, 1000 + i);
+    assert_int_equal(breaker.state, TG_BREAKER_OPEN);
+    assert_int_equal(breaker.why, TG_BREAKER_BY_ROW);
+    for (unsigned i = 0; i < 3; i++) {
+        tg_breaker_check(&breaker, TG_CHECK_GOOD, 2000 + i);
+        assert_int_equal(breaker.state, TG_BREAKER_HALF_OPEN);
+    }
+    tg_breaker_check(&breaker, TG_CHECK_GOOD, 2003);
+    assert_int_equal(breaker.state, TG_BREAKER_CLOSED);
+}
+
+static void a_good_check_does_not_speak_for_a_probe_on_its_way(void **state)
+{
+    (void)state;
+    tg_breaker_t breaker = made();
+    fail_times(&breaker, 5, 1000);
+    assert_true(tg_breaker_allow(&breaker, 3000));
+    for (unsigned i = 0; i < 10; i++)
+        tg_breaker_check(&breaker, TG_CHECK_GOOD, 3000);
+    assert_int_equal(breaker.state, TG_BREAKER_HALF_OPEN);
+    tg_breaker_result(&breaker, false, 3001);
+    assert_int_equal(breaker.state, TG_BREAKER_OPEN);
+    assert_int_equal(breaker.why, TG_BREAKER_BY_PROBE);
+}
+
+static void a_silent_check_opens_a_half_open_one_and_not_ready_does_not(void **state)
+{
+    (void)state;
+    tg_breaker_t breaker = made();
+    fail_times(&breaker, 5, 1000);
+    assert_true(tg_breaker_allow(&breaker, 3000));
+    tg_breaker_check(&breaker, TG_CHECK_NOT_READY, 3000);
+    assert_int_equal(breaker.state, TG_BREAKER_HALF_OPEN);
+    tg_breaker_check(&breaker, TG_CHECK_SILENT, 3001);
+    assert_int_equal(breaker.state, TG_BREAKER_OPEN);
+    tg_breaker_result(&breaker, true, 3002); /* the probe, too late */
+    assert_int_equal(breaker.state, TG_BREAKER_OPEN);
+}
+
+static void a_held_one_stays_until_it_is_released(void **state)
+{
+    (void)state;
+    tg_breaker_t breaker = made();
+    tg_breaker_release(&breaker, 500); /* nothing to release */
+    assert_int_equal(breaker.changes, 0);
+    tg_breaker_hold(&breaker, true, 1000);
+    assert_false(tg_breaker_allow(&breaker, 100000));
+    tg_breaker_check(&breaker, TG_CHECK_NOT_READY, 100000);
+    tg_breaker_check(&breaker, TG_CHECK_GOOD, 100000);
+    assert_int_equal(breaker.state, TG_BREAKER_OPEN);
+    tg_breaker_hold(&breaker, false, 101000);
+    fail_times(&breaker, 50, 101000);
+    assert_int_equal(breaker.state, TG_BREAKER_CLOSED);
+    tg_breaker_release(&breaker, 102000);
+    assert_int_equal(breaker.state, TG_BREAKER_CLOSED);
+    fail_times(&breaker, 5, 102000); /* begins anew */
+    assert_int_equal(breaker.state, TG_BREAKER_OPEN);
+    tg_breaker_hold(&breaker, true, 103000);
+    tg_breaker_release(&breaker, 103001);
+    assert_int_equal(breaker.state, TG_BREAKER_HALF_OPEN); /* it must show that it works */
+    assert_true(breaker.changes > 5);
 }
 
 int main(void)
@@ -149,7 +233,12 @@ int main(void)
         cmocka_unit_test(a_bad_probe_opens_it_for_twice_as_long_up_to_the_limit),
         cmocka_unit_test(a_forgotten_probe_gives_its_place_back),
         cmocka_unit_test(results_from_before_the_opening_change_nothing),
-        cmocka_unit_test(a_good_health_check_half_opens_at_once),
+        cmocka_unit_test(checks_that_turn_good_half_open_at_once),
+        cmocka_unit_test(what_is_known_to_be_over_half_opens_at_once),
+        cmocka_unit_test(good_checks_close_it_without_traffic),
+        cmocka_unit_test(a_good_check_does_not_speak_for_a_probe_on_its_way),
+        cmocka_unit_test(a_silent_check_opens_a_half_open_one_and_not_ready_does_not),
+        cmocka_unit_test(a_held_one_stays_until_it_is_released),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
