@@ -10,13 +10,12 @@ The rate is that between the first and the last batch, by their processed_at, so
 worker's start nor its joining the group counts.
 """
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.procs import cpu_seconds
 from bench.result import Result, middle, rounds, say
-from bench.stack import BenchError, finish
+from bench.stack import finish
 
 ROWS = 100_000
 FILL = 300  # s that a drain may take
@@ -95,14 +94,6 @@ def empty(stack):
         stack.sql(EMPTY_TIMESCALE, "postgres")
 
 
-def wait_for_rows(stack, rows):
-    deadline = time.monotonic() + FILL
-    while int(stack.sql("SELECT count(*) FROM data.events;")[0][0]) < rows:
-        if time.monotonic() > deadline:
-            raise BenchError("the worker does not drain the topic")
-        time.sleep(0.3)
-
-
 def raw_insert(stack, name="raw", by_id=False):
     """The rows of data.events once more, in the batches in which they are there, into a table with the same key,
     or with the usual one, which has the event's id before its time."""
@@ -123,7 +114,7 @@ def _drain(stack, batch):
     """Starts the worker and waits for the last row; its rate and CPU. One partition is one thread's: a second
     one would only join the group in the middle of it."""
     stack.start("worker", TIDEGATE_WORKER_BATCH_MAX_ROWS=str(batch), TIDEGATE_WORKER_WORKER_THREADS="1")
-    wait_for_rows(stack, stack.size(ROWS))
+    stack.settle(FILL)
     spent = cpu_seconds(stack.pid("worker"))
     backend = sum(cpu_seconds(int(row[0])) for row in stack.sql(BACKENDS))
     rows, batches, keys, rate = (float(figure) for figure in stack.sql(FIGURES)[0])

@@ -3,18 +3,23 @@
 Two of a worker's threads, each with a consumer and a connection of its own: for the store they are two
 workers. Two partitions are filled with orders of the same 60 series over the same hours, so that both
 write the same aggregate keys, which only moved partitions make them do in earnest. The group has settled before
-there is anything to store. Counted is the time from when all is in Kafka until the first partition is empty,
-from samples of the offsets; and PostgreSQL's own count of deadlocks.
+there is anything to store, and the worker stands still while the partitions are filled. Counted is the time
+from when all is in Kafka until the first partition is empty, from samples of the offsets; and PostgreSQL's own
+count of deadlocks. A round is shorter than the pause between two rounds of maintenance, so that one of them would
+fall on some and not on others: it is off.
 """
 
+import os
+import signal
 import time
+from contextlib import contextmanager
 
-from bench.drain import TOPIC, Traffic, empty, filling, raw_insert, wait_for_rows
+from bench.drain import FILL, TOPIC, Traffic, empty, filling, raw_insert
 from bench.result import Result, middle, rounds, say
 from bench.stack import BenchError, finish
 
-ROWS = 120_000  # in each partition
-ROWS_LEAST = 80_000  # below that they hardly meet
+ROWS = 200_000  # in each partition
+ROWS_LEAST = 120_000  # below that they hardly meet
 PARTITIONS = (0, 3)  # the assignor gives 0 to 2 to one consumer, 3 to 5 to the other
 TRAFFIC = Traffic("60 series, backlog", 648, 2000, 150)
 PERIOD = 0.05  # s between two samples
@@ -71,7 +76,11 @@ def _rate(samples, count, since):
 
 def _start_worker(stack):
     """And waits until each of the two partitions has an owner of its own."""
-    stack.start("worker", TIDEGATE_WORKER_BATCH_MAX_ROWS=str(TRAFFIC.batch))
+    stack.start(
+        "worker",
+        TIDEGATE_WORKER_BATCH_MAX_ROWS=str(TRAFFIC.batch),
+        TIDEGATE_WORKER_MAINTENANCE_INTERVAL="1h",
+    )
     deadline = time.monotonic() + SETTLE
     while stack.sql(OWNERS)[0][0] != "2":
         if time.monotonic() > deadline:
@@ -79,16 +88,27 @@ def _start_worker(stack):
         time.sleep(0.2)
 
 
+@contextmanager
+def _stopped(pid):
+    """Shorter than a session of the consumer group."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
 def _drain(stack, count):
     rows = max(stack.size(ROWS), ROWS_LEAST)
     empty(stack)
     _start_worker(stack)
     with _Sampler(stack) as sampler:
-        running = [filling(stack, partition, rows, TRAFFIC.step_ms) for partition in PARTITIONS[:count]]
-        for process in running:
-            finish(process)
+        with _stopped(stack.pid("worker")):
+            running = [filling(stack, partition, rows, TRAFFIC.step_ms) for partition in PARTITIONS[:count]]
+            for process in running:
+                finish(process)
         since = time.time()
-        wait_for_rows(stack, rows * count)
+        stack.settle(FILL)
         time.sleep(2 * PERIOD)
     stack.stop("worker")
     return _rate(sampler.samples, count, since)
