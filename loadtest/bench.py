@@ -12,7 +12,7 @@
                                         measures nothing, prints the figures of these runs as a table
 
 On each engine: drain, workers, late. On one of them (TimescaleDB if it is there): idle, codec, registry, visible,
-single, simulator, limits, directory, batches, query; and peers, only when it is named.
+single, simulator, limits, directory, gateway, batches, query; and peers, only when it is named.
 
 It starts a stack of its own for each engine (run directory build/bench-run, ports from 21080, release
 programs) and takes it down again. Rounds of ours and of the raw limit alternate; the median of
@@ -31,11 +31,11 @@ import sys
 import time
 from pathlib import Path
 
-from bench import codec, directory, drain, late, limits, memory, peers, post, query, registry, simulator, visible, workers
+from bench import codec, directory, drain, gateway, late, limits, memory, peers, post, query, registry, simulator, visible, workers
 from bench.result import NOISE_MAX, Result
 from bench.stack import TOP, BenchError, Stack, engines
 
-PARTS_ONCE = ("idle", "codec", "registry", "visible", "single", "simulator", "limits", "directory", "batches", "query")
+PARTS_ONCE = ("idle", "codec", "registry", "visible", "single", "simulator", "limits", "directory", "gateway", "batches", "query")
 PARTS_EACH = ("drain", "workers", "late")
 PARTS = PARTS_ONCE + PARTS_EACH
 PEERS = "peers"
@@ -96,6 +96,8 @@ def with_worker(stack, wanted, soak):
         yield from attempt(stack, limits.measure(stack))
     if "directory" in wanted:
         yield from attempt(stack, directory.measure(stack))
+    if "gateway" in wanted:
+        yield from attempt(stack, gateway.measure(stack))
 
 
 def without_worker(stack, wanted, rows):

@@ -5,18 +5,15 @@ They are put there by SQL, without the triggers that write the audit log. A gate
 memory and its start are those of one process that has done nothing else.
 """
 
-import re
 import time
-import urllib.error
-import urllib.request
 from statistics import median
 
-from bench.procs import cpu_seconds, rss_mib
+from bench.instance import Gateway
+from bench.procs import rss_mib
 from bench.result import Result, rounds, say
-from bench.stack import BenchError
 
 TENANTS, KEYS = 100_000, 200_000
-PORT = 54  # above the stack's base; its admin port is ten above
+PORT = 54  # above the stack's base
 CHANGES = 20
 
 QUIET = "ALTER TABLE control.{table} {verb} TRIGGER USER;"
@@ -45,57 +42,8 @@ DELETE FROM control.tenants WHERE id LIKE 'bench-%';
 """
 
 
-class Instance:
-    """A gateway of the benchmark's own on the stack's database."""
-
-    def __init__(self, stack):
-        self.stack = stack
-        self.url = f"http://127.0.0.1:{stack.base + PORT}"
-        self.admin = f"http://127.0.0.1:{stack.base + PORT + 10}"
-
-    def __enter__(self):
-        start = time.monotonic()
-        self.process = self.stack.tool_start(
-            "tidegate-gateway",
-            f"--http.listen=127.0.0.1:{self.stack.base + PORT}",
-            f"--http.admin_listen=127.0.0.1:{self.stack.base + PORT + 10}",
-            "--watch.first=60s",
-            "--log.level=error",
-            TIDEGATE_CONFIG=str(self.stack.run / "tidegate.ini"),
-        )
-        self.stack.wait_for_port(self.stack.base + PORT, self.process, 60)
-        self.start_ms = (time.monotonic() - start) * 1000
-        self.start_cpu_ms = cpu_seconds(self.process.pid) * 1000
-        return self
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        self.process.communicate()
-
-    def gauge(self, what):
-        with urllib.request.urlopen(self.admin + "/metrics", timeout=10) as answer:
-            text = answer.read().decode()
-        found = re.search(rf'^tidegate_gateway_snapshot{{what="{what}"}} (\d+)', text, re.MULTILINE)
-        if found is None:
-            raise BenchError(f"the gateway tells no {what}")
-        return int(found[1])
-
-    def status(self, key):
-        request = urllib.request.Request(self.url + "/v1/kpi/latest", headers={"X-API-Key": key})
-        try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
-                return answer.status
-        except urllib.error.HTTPError as error:
-            return error.code
-
-    def wait(self, key, refused):
-        """Seconds until the key is refused, or is not."""
-        start = time.monotonic()
-        while (self.status(key) == 401) != refused:
-            if time.monotonic() > start + 20:
-                raise BenchError("the gateway does not follow a change")
-            time.sleep(0.002)
-        return time.monotonic() - start
+def _gauge(gateway, what):
+    return gateway.metric("tidegate_gateway_snapshot", what=what)
 
 
 def _revocations(stack, gateway, tenant):
@@ -114,10 +62,9 @@ def measure(stack):
     stack.tidegate("tenant", "create", "bench-changes", "--if-not-exists")
     stack.sql(FILL)
     try:
-        with Instance(stack) as gateway:
+        with Gateway(stack, PORT) as gateway:
             time.sleep(1.5)  # the gauges are set each second
-            figures = {what: gauge for what in ("tenants", "keys", "bytes", "load_microseconds")
-                       for gauge in (gateway.gauge(what),)}
+            figures = {what: _gauge(gateway, what) for what in ("tenants", "keys", "bytes", "load_microseconds")}
             memory = rss_mib(gateway.process.pid)
             yield Result(
                 name=f"directory, {TENANTS:,} tenants and {KEYS:,} keys",
@@ -135,7 +82,7 @@ def measure(stack):
                 ours=had["worst_ms"],
                 bar=1000,
                 detail=f"median {had['median_ms']:.0f} ms; reading the change took"
-                f" {gateway.gauge('load_microseconds') / 1000:.1f} ms",
+                f" {_gauge(gateway, 'load_microseconds') / 1000:.1f} ms",
                 others=others,
                 figures=had,
             )

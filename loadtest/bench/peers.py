@@ -9,9 +9,10 @@ import shlex
 import subprocess
 import urllib.request
 
-from bench import drain, query
+from bench import drain, proxies, query
 from bench.post import PORT_HELLO
 from bench.procs import cpu_seconds, family
+from bench.proxies import Peer
 from bench.result import Result, middle, rounds, say
 from bench.stack import TENANT, TOP, BenchError, finish
 
@@ -63,27 +64,6 @@ def _load(stack, pids, target, *words):
     }
 
 
-class _Peer:
-    """A peer's server, for the length of a block."""
-
-    def __init__(self, stack, words, **environ):
-        self._stack, self._words, self._environ = stack, words, environ
-        self.target = f"127.0.0.1:{stack.base + PORT_PEER}"
-
-    def __enter__(self):
-        self._process = self._stack.tool_start(*self._words, **self._environ)
-        self._stack.wait_for_port(self._stack.base + PORT_PEER, self._process)
-        self.pids = [self._process.pid]
-        return self
-
-    def __exit__(self, *_):
-        self._process.terminate()
-        try:
-            self._process.communicate(timeout=10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-
-
 def _fastapi(stack, module, **environ):
     words = (
         PROGRAMS / "venv/bin/uvicorn",
@@ -95,22 +75,7 @@ def _fastapi(stack, module, **environ):
         "--no-access-log",
         "--log-level=warning",
     )
-    return _Peer(stack, words, PEER_KEY=stack.env["TIDEGATE_KEY"], **environ)
-
-
-def _nginx(stack):
-    directory = stack.run / "nginx"
-    directory.mkdir(exist_ok=True)
-    text = (HERE / "nginx.conf").read_text(encoding="utf-8")
-    for name, value in {
-        "dir": directory,
-        "key": stack.env["TIDEGATE_KEY"],
-        "upstream": stack.base + PORT_HELLO,
-        "port": stack.base + PORT_PEER,
-    }.items():
-        text = text.replace(f"{{{name}}}", str(value))
-    (directory / "nginx.conf").write_text(text, encoding="utf-8")
-    return _Peer(stack, (PROGRAMS / "nginx/usr/sbin/nginx", "-p", directory, "-c", directory / "nginx.conf"))
+    return Peer(stack, PORT_PEER, words, PEER_KEY=stack.env["TIDEGATE_KEY"], **environ)
 
 
 def _compare(stack, peer, names, words):
@@ -190,7 +155,8 @@ def _proxy(stack):
     stack.stop("gateway")
     stack.start("gateway", TIDEGATE_GATEWAY_QUERY_INSTANCES=f"127.0.0.1:{port}")
     try:
-        with _nginx(stack) as peer:
+        keys = {stack.env["TIDEGATE_KEY"]: TENANT}
+        with proxies.nginx(stack, PORT_PEER, keys, port) as peer:
             words = (f"--load.get={QUESTION}", f"--load.connections={GET_CONNECTIONS}", "--load.seconds=3s")
             value, others = _compare(stack, peer, ("gateway",), words)
     finally:
