@@ -45,6 +45,7 @@ typedef struct tg_http_config {
     uint64_t deadline_ms;       /* default deadline of a request */
     uint64_t drain_ms;          /* SIGTERM: longest wait for requests in flight */
     uint64_t max_buffered;      /* bytes of requests held per thread; 0: the default, 256 MiB */
+    char *tls_cert, *tls_key;   /* PEM files of the API's listener; NULL or "": plain */
 } tg_http_config_t;
 
 // clang-format off
@@ -59,7 +60,9 @@ typedef struct tg_http_config {
     {"http.write_timeout", TG_OPT_MS, offsetof(S, m.write_timeout_ms), "10s", 100, 600000, "A client that accepts no byte for this long is cut."}, \
     {"http.deadline", TG_OPT_MS, offsetof(S, m.deadline_ms), "10s", 100, 600000, "Longest time to an answer; 504 after it."},           \
     {"http.drain", TG_OPT_MS, offsetof(S, m.drain_ms), "8s", 0, 600000, "On SIGTERM, longest wait for requests in flight."},                \
-    {"http.max_buffered", TG_OPT_BYTES, offsetof(S, m.max_buffered), "256MiB", 1048576, 1099511627776.0, "Bytes of requests held per thread; above it the largest that are still arriving are answered 503."}
+    {"http.max_buffered", TG_OPT_BYTES, offsetof(S, m.max_buffered), "256MiB", 1048576, 1099511627776.0, "Bytes of requests held per thread; above it the largest that are still arriving are answered 503."}, \
+    {"http.tls_cert", TG_OPT_STR, offsetof(S, m.tls_cert), "", 0, 4095, "PEM file of the API's certificate and its chain; empty: no TLS."}, \
+    {"http.tls_key", TG_OPT_STR, offsetof(S, m.tls_key), "", 0, 4095, "PEM file of its key, without a pass phrase."}
 // clang-format on
 
 /* The shape of error bodies. */
@@ -109,6 +112,13 @@ typedef struct tg_http_service {
      * separated, and returns whether all are ready. Called on the admin thread and, through
      * tg_http_handle_ready, on any API thread; one call at a time. NULL: ready. */
     bool (*ready)(void *arg, tg_buf_t *out);
+    /* What of the service's own settings may change while it runs: makes an immutable value of
+     * `options` (the service's config struct) and frees it. Made at open and at each reload, on the
+     * main thread; a request reads it by tg_http_settings. Both NULL: there is nothing. */
+    const void *options; /* at open */
+    tg_status_t (*settings_make)(void *arg, const void *options, void **out_settings,
+                                 tg_error_t *error);
+    void (*settings_free)(void *settings); /* NULL is allowed */
     void *arg;
 } tg_http_service_t;
 
@@ -120,6 +130,13 @@ TG_NODISCARD tg_status_t tg_http_server_open(const tg_http_service_t *service,
  * threads. Returns the number of requests that had to be cut. */
 size_t tg_http_server_drain(tg_http_server_t *server);
 void tg_http_server_close(tg_http_server_t *server);
+
+/* Puts new settings in the place of those in use, or fails and changes nothing. `config` and
+ * `options` are borrowed until it returns. Address, threads, and whether there is TLS stay as they
+ * are. Main thread. */
+TG_NODISCARD tg_status_t tg_http_server_reload(tg_http_server_t *server,
+                                               const tg_http_config_t *config, const void *options,
+                                               tg_error_t *error);
 
 /* The ports in use; of interest when the configuration says port 0. */
 uint16_t tg_http_server_port(const tg_http_server_t *server);
@@ -142,6 +159,8 @@ const tg_param_value_t *tg_http_param(const tg_http_req_t *req, unsigned index);
 tg_str_t tg_http_request_id(const tg_http_req_t *req);     /* given (if sane) or made */
 const tg_trace_t *tg_http_trace(const tg_http_req_t *req); /* this hop's own span */
 const tg_http_route_t *tg_http_matched(const tg_http_req_t *req);
+/* What the service's settings_make has made of the newest settings; until the loop's next turn. */
+const void *tg_http_settings(const tg_http_req_t *req);
 tg_str_t tg_http_tenant(const tg_http_req_t *req); /* X-Tidegate-Tenant; of peers only */
 bool tg_http_from_peer(const tg_http_req_t *req);  /* the request had the shared secret */
 tg_str_t tg_http_peer(const tg_http_req_t *req);   /* client address without port */

@@ -207,7 +207,7 @@ static tg_http_req_t *request_begin(tg_http_thread_t *thread, h2o_req_t *raw)
     *ref = (tg_http_ref_t){.req = req, .conn = req->conn};
     req->conn->state = CONN_BUSY;
     req->started_us = tg_time_mono_us();
-    req->deadline_at_ms = tg_loop_now_ms(thread->loop) + thread->service->config->deadline_ms;
+    req->deadline_at_ms = tg_loop_now_ms(thread->loop) + thread->settings->limits.deadline_ms;
     h2o_linklist_insert(&thread->inflight, &req->link);
     thread->inflight_count++;
     count_inflight(thread);
@@ -289,7 +289,7 @@ static bool pass_secret(tg_http_req_t *req)
 static bool pass_limits(tg_http_req_t *req)
 {
     tg_http_thread_t *thread = req->thread;
-    if (thread->inflight_count > thread->service->config->max_inflight) {
+    if (thread->inflight_count > thread->settings->limits.max_inflight) {
         tg_metric_add(thread->shard, HTTP_LIMITED, LIMIT_INFLIGHT, 1);
         tg_http_add_header(req, "retry-after", TG_STR("1"));
         tg_http_fail(req, 503, "overloaded", (tg_str_t){0},
@@ -432,6 +432,11 @@ const tg_trace_t *tg_http_trace(const tg_http_req_t *req)
 const tg_http_route_t *tg_http_matched(const tg_http_req_t *req)
 {
     return req->route;
+}
+
+const void *tg_http_settings(const tg_http_req_t *req)
+{
+    return req->thread->settings->own;
 }
 
 tg_str_t tg_http_tenant(const tg_http_req_t *req)

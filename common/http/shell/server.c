@@ -96,20 +96,22 @@ static tg_status_t open_listeners(tg_http_server_t *server, tg_error_t *error)
                           &server->admin_port, error);
 }
 
-static tg_status_t prepare_threads(tg_http_server_t *server)
+static tg_status_t prepare_threads(tg_http_server_t *server, tg_error_t *error)
 {
     server->threads = calloc(server->api_count + 1, sizeof(*server->threads));
     server->metrics = tg_metrics_create(metric_descs, HTTP_METRIC_COUNT);
     if (server->threads == NULL || server->metrics == NULL)
-        return TG_NOMEM;
+        return tg_error_set(error, TG_NOMEM, "Out of memory.");
     for (size_t i = 0; i <= server->api_count; i++) {
         tg_http_thread_t *thread = &server->threads[i];
         thread->server = server;
-        thread->service = i < server->api_count ? server->service : &server->admin_service;
+        thread->is_api = i < server->api_count;
+        thread->service = thread->is_api ? server->service : &server->admin_service;
+        thread->settings = tg_http_settings_ref(server->settings);
         thread->listen_fd = -1;
         thread->shard = tg_metrics_shard(server->metrics);
         if (thread->shard == NULL)
-            return TG_NOMEM;
+            return tg_error_set(error, TG_NOMEM, "Out of memory.");
     }
     return TG_OK;
 }
@@ -154,12 +156,12 @@ tg_status_t tg_http_server_open(const tg_http_service_t *service, tg_http_server
     tg_http_server_t *server = server_create(service);
     if (server == NULL)
         return tg_error_set(error, TG_NOMEM, "Out of memory.");
-    status = prepare_threads(server);
-    if (status != TG_OK) {
-        (void)tg_error_set(error, status, "Out of memory.");
-        goto fail;
-    }
-    status = open_listeners(server, error);
+    status = tg_http_settings_create(service, service->config, service->options, &server->settings,
+                                     error);
+    if (status == TG_OK)
+        status = prepare_threads(server, error);
+    if (status == TG_OK)
+        status = open_listeners(server, error);
     if (status == TG_OK)
         status = start_threads(server, error);
     if (status != TG_OK)
@@ -173,7 +175,7 @@ fail:
     return status;
 }
 
-/* --- stopping --- */
+/* --- messages to threads --- */
 
 static void post_to(tg_http_server_t *server, size_t from, size_t to, tg_loop_fn fn)
 {
@@ -183,6 +185,32 @@ static void post_to(tg_http_server_t *server, size_t from, size_t to, tg_loop_fn
             usleep(1000);
     }
 }
+
+/* --- new settings --- */
+
+tg_status_t tg_http_server_reload(tg_http_server_t *server, const tg_http_config_t *config,
+                                  const void *options, tg_error_t *error)
+{
+    assert(server != NULL && config != NULL);
+    tg_http_settings_t *next = NULL;
+    tg_status_t status = tg_http_settings_create(server->service, config, options, &next, error);
+    if (status != TG_OK)
+        return status;
+    if ((next->tls == NULL) != (server->settings->tls == NULL)) {
+        tg_http_settings_unref(next);
+        return tg_error_set(error, TG_CONFLICT,
+                            "http.tls_cert: turning TLS on or off needs a restart.");
+    }
+    for (size_t i = 0; i < server->thread_count; i++)
+        tg_http_settings_unref(
+            atomic_exchange(&server->threads[i].next_settings, tg_http_settings_ref(next)));
+    post_to(server, 0, server->thread_count, tg_http_thread_settle);
+    tg_http_settings_unref(server->settings);
+    server->settings = next;
+    return TG_OK;
+}
+
+/* --- draining --- */
 
 /* Whether all API threads have no connection left before `wait_ms` have passed. */
 static bool wait_drained(tg_http_server_t *server, size_t count, uint64_t wait_ms)
@@ -222,7 +250,16 @@ static size_t drain(tg_http_server_t *server, uint64_t wait_ms)
 size_t tg_http_server_drain(tg_http_server_t *server)
 {
     assert(server != NULL);
-    return drain(server, server->service->config->drain_ms);
+    return drain(server, server->settings->limits.drain_ms);
+}
+
+/* What a thread that has ended, or has never begun, leaves behind. */
+static void release_thread(tg_http_thread_t *thread, bool ran)
+{
+    if (!ran && thread->listen_fd > 0)
+        close(thread->listen_fd);
+    tg_http_settings_unref(atomic_exchange(&thread->next_settings, NULL));
+    tg_http_settings_unref(thread->settings);
 }
 
 void tg_http_server_close(tg_http_server_t *server)
@@ -233,10 +270,10 @@ void tg_http_server_close(tg_http_server_t *server)
         (void)drain(server, 0);
     for (size_t i = 0; i < server->thread_count; i++)
         stop_thread(&server->threads[i]);
-    for (size_t i = server->thread_count; server->threads != NULL && i <= server->api_count; i++)
-        if (server->threads[i].listen_fd > 0)
-            close(server->threads[i].listen_fd);
+    for (size_t i = 0; server->threads != NULL && i <= server->api_count; i++)
+        release_thread(&server->threads[i], i < server->thread_count);
     free(server->threads);
+    tg_http_settings_unref(server->settings);
     tg_metrics_destroy(server->metrics);
     pthread_mutex_destroy(&server->mutex);
     pthread_mutex_destroy(&server->ready_mutex);

@@ -17,6 +17,7 @@
 
 #include "common/http/server.h"
 #include "common/http/shell/routes.h"
+#include "common/http/shell/settings.h"
 
 enum {
 #define TG_METRIC(id, ...) id,
@@ -25,7 +26,8 @@ enum {
     HTTP_METRIC_COUNT
 };
 enum { LIMIT_INFLIGHT, LIMIT_CONNECTIONS, LIMIT_BODY, LIMIT_DESCRIPTORS, LIMIT_BUFFERED };
-enum { CUT_HEADER, CUT_IDLE, CUT_WRITE, CUT_DRAIN, CUT_BUFFERED };
+enum { CUT_HEADER, CUT_IDLE, CUT_WRITE, CUT_DRAIN, CUT_BUFFERED, CUT_HANDSHAKE };
+enum { HANDSHAKE_OK, HANDSHAKE_FAILED, HANDSHAKE_PLAIN };
 enum { CANCEL_GONE, CANCEL_DEADLINE, CANCEL_DRAIN };
 
 #define TG_HTTP_SWEEP_MS        250 /* how late a connection's timeout may strike */
@@ -48,9 +50,10 @@ enum { CANCEL_GONE, CANCEL_DEADLINE, CANCEL_DRAIN };
 typedef struct tg_http_thread tg_http_thread_t;
 
 typedef enum tg_http_conn_state {
-    CONN_READING, /* idle, or a request has come in part */
-    CONN_BUSY,    /* a handler has it */
-    CONN_WRITING, /* answered; h2o is sending */
+    CONN_READING,   /* idle, or a request has come in part */
+    CONN_BUSY,      /* a handler has it */
+    CONN_WRITING,   /* answered; h2o is sending */
+    CONN_HANDSHAKE, /* of TLS: h2o has not got it yet */
 } tg_http_conn_state_t;
 
 typedef struct tg_http_conn {
@@ -58,11 +61,13 @@ typedef struct tg_http_conn {
     tg_http_thread_t *thread;
     h2o_socket_t *sock;
     tg_http_conn_state_t state;
-    bool partial;      /* CONN_READING: bytes of a request are there */
-    bool cut;          /* shut down by us */
-    uint64_t since_ms; /* of idleness, of the first byte, or of the last progress in writing */
-    uint64_t acked;    /* bytes that the client's kernel has taken, at since_ms */
-    int linger_fd;     /* -1, or a duplicate that outlives h2o's close */
+    bool partial;          /* CONN_READING: bytes of a request are there */
+    bool cut;              /* shut down by us */
+    uint64_t since_ms;     /* of idleness, of the first byte, or of the last progress in writing */
+    uint64_t acked;        /* bytes that the client's kernel has taken, at since_ms */
+    int linger_fd;         /* -1, or a duplicate that outlives h2o's close */
+    SSL_CTX *tls;          /* counted; NULL: plain */
+    h2o_socket_cb on_read; /* h2o's, once we have begun to close; else NULL */
 } tg_http_conn_t;
 
 /* Lives in h2o's request pool: its disposal is how we learn that h2o is done with the request. */
@@ -98,7 +103,10 @@ struct tg_http_thread {
     tg_http_server_t *server;
     const tg_http_service_t *service;
     tg_routes_t *routes;
+    tg_http_settings_t *settings;                /* a reference */
+    _Atomic(tg_http_settings_t *) next_settings; /* posted, a reference; NULL: none */
     pthread_t id;
+    bool is_api;   /* not the admin's */
     bool started;  /* service->thread_start has succeeded */
     bool runs;     /* guarded by server->mutex: the loop is there */
     int listen_fd; /* taken by the thread */
@@ -114,7 +122,6 @@ struct tg_http_thread {
     h2o_linklist_t conns, inflight, free_reqs;
     size_t conn_count, inflight_count, free_count, linger_count;
     h2o_linklist_t lingers;
-    size_t max_buffered;
     bool draining;
     uint64_t listen_until_ms, lame_until_ms; /* while draining */
     _Atomic size_t cut_requests;             /* read by the main thread */
@@ -127,6 +134,7 @@ struct tg_http_thread {
 
 struct tg_http_server {
     const tg_http_service_t *service;
+    tg_http_settings_t *settings; /* a reference, of the main thread */
     tg_http_service_t admin_service;
     tg_metrics_t *metrics;
     tg_http_thread_t *threads; /* the API's, then the admin's */
@@ -145,6 +153,7 @@ struct tg_http_server {
 /* thread.c */
 void tg_http_thread_main(tg_http_thread_t *thread);
 void tg_http_thread_begin_drain(void *thread); /* posted to the loop */
+void tg_http_thread_settle(void *thread);      /* posted: takes next_settings */
 void tg_http_thread_cut(void *thread);         /* posted: ends what is still in flight */
 void tg_http_conn_request_done(tg_http_conn_t *conn);
 void tg_http_conn_linger(tg_http_conn_t *conn); /* the coming close must not destroy the answer */

@@ -41,6 +41,7 @@ static void on_conn_close(void *data)
     count_connections(thread);
     if (conn->linger_fd >= 0)
         tg_http_linger_start(thread, conn->linger_fd);
+    SSL_CTX_free(conn->tls);
     free(conn);
     if (thread->paused && thread->listener != NULL) {
         thread->paused = false;
@@ -66,7 +67,10 @@ static void adopt(tg_http_thread_t *thread, h2o_socket_t *sock)
     sock->on_close.data = conn;
     if (thread->sweep.loop == NULL)
         tg_timer_start(thread->loop, &thread->sweep, TG_HTTP_SWEEP_MS, on_sweep, thread);
-    h2o_accept(&thread->accept_ctx, sock);
+    if (thread->is_api && thread->settings->tls != NULL)
+        tg_http_tls_begin(conn, thread->settings->tls);
+    else
+        h2o_accept(&thread->accept_ctx, sock);
 }
 
 static void on_resume(void *arg)
@@ -81,7 +85,7 @@ static void on_listener(h2o_socket_t *listener, const char *err)
     (void)err;
     tg_http_thread_t *thread = listener->data;
     for (unsigned i = 0; i < TG_HTTP_ACCEPTS; i++) {
-        if (thread->conn_count >= thread->service->config->max_connections) {
+        if (thread->conn_count >= thread->settings->limits.max_connections) {
             thread->paused = true;
             h2o_socket_read_stop(listener);
             tg_metric_add(thread->shard, HTTP_LIMITED, LIMIT_CONNECTIONS, 1);
@@ -131,21 +135,53 @@ static void cut(tg_http_conn_t *conn, unsigned reason, bool reset)
 
 /* --- the sweep --- */
 
-/* Nothing of an answer has been written yet, so these bytes cannot land in the middle of one. */
-static void cut_with(tg_http_conn_t *conn, unsigned reason, const char *answer)
+/* Takes the reader's place until the connection is closed; false where h2o is not reading: it
+ * writes its 100 Continue, or the connection is being closed already. */
+static bool take_reader(tg_http_conn_t *conn, unsigned reason)
+{
+    h2o_socket_cb on_read = conn->sock->_cb.read;
+    if (on_read == NULL || conn->on_read != NULL) {
+        cut(conn, reason, false);
+        return false;
+    }
+    tg_metric_add(conn->thread->shard, HTTP_CUT, reason, 1);
+    conn->on_read = on_read;
+    h2o_socket_read_stop(conn->sock);
+    return true;
+}
+
+/* h2o closes as if the client had left; over TLS it says so to the client (close_notify). */
+static void end_by_h2o(tg_http_conn_t *conn)
+{
+    conn->on_read(conn->sock, h2o_socket_error_closed); /* frees `conn`, now or soon */
+}
+
+static void on_farewell(h2o_socket_t *sock, const char *err)
+{
+    (void)err;
+    end_by_h2o(sock->on_close.data);
+}
+
+/* Nothing of an answer has been written yet, so these bytes cannot land in the middle of one. A
+ * shutdown would make the kernel reset a client that is still sending, and lose the answer: so our
+ * duplicate of the socket lingers. If the client does not take it, the next sweep cuts. */
+static void cut_with(tg_http_conn_t *conn, unsigned reason, tg_str_t answer)
 {
     assert(conn->state == CONN_READING);
-    (void)send(h2o_socket_get_fd(conn->sock), answer, strlen(answer), MSG_DONTWAIT | MSG_NOSIGNAL);
-    h2o_socket_cb on_read = conn->sock->_cb.read;
-    if (on_read == NULL) { /* just then h2o writes its 100 Continue */
-        cut(conn, reason, false);
+    if (!take_reader(conn, reason))
         return;
-    }
-    /* A shutdown would make the kernel reset a client that is still sending, and lose the answer.
-     * So h2o is told that the connection has ended, and our duplicate of the socket lingers. */
-    tg_metric_add(conn->thread->shard, HTTP_CUT, reason, 1);
     tg_http_conn_linger(conn);
-    on_read(conn->sock, h2o_socket_error_closed); /* frees `conn` */
+    h2o_iovec_t bytes = h2o_iovec_init(answer.ptr, answer.len);
+    h2o_socket_write(conn->sock, &bytes, 1, on_farewell);
+}
+
+/* Closes a connection that waits for nothing of ours. */
+static void hang_up(tg_http_conn_t *conn, unsigned reason)
+{
+    if (conn->tls == NULL)
+        cut(conn, reason, false);
+    else if (take_reader(conn, reason))
+        end_by_h2o(conn);
 }
 
 static bool input_waits(const tg_http_conn_t *conn)
@@ -158,9 +194,9 @@ static void sweep_idle(tg_http_conn_t *conn, uint64_t now)
 {
     tg_http_thread_t *thread = conn->thread;
     if (thread->draining && now >= thread->lame_until_ms && !input_waits(conn))
-        cut(conn, CUT_DRAIN, false);
-    else if (now - conn->since_ms >= thread->service->config->idle_timeout_ms)
-        cut(conn, CUT_IDLE, false);
+        hang_up(conn, CUT_DRAIN);
+    else if (now - conn->since_ms >= thread->settings->limits.idle_timeout_ms)
+        hang_up(conn, CUT_IDLE);
 }
 
 static void sweep_reading(tg_http_conn_t *conn, uint64_t now)
@@ -172,11 +208,20 @@ static void sweep_reading(tg_http_conn_t *conn, uint64_t now)
     if (!conn->partial) {
         conn->partial = true;
         conn->since_ms = now;
-    } else if (now - conn->since_ms >= conn->thread->service->config->header_timeout_ms) {
+    } else if (now - conn->since_ms >= conn->thread->settings->limits.header_timeout_ms) {
         cut_with(conn, CUT_HEADER,
-                 "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n"
-                 "Content-Length: 0\r\n\r\n");
+                 TG_STR("HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n"
+                        "Content-Length: 0\r\n\r\n"));
     }
+}
+
+static void sweep_handshake(tg_http_conn_t *conn, uint64_t now)
+{
+    const tg_http_thread_t *thread = conn->thread;
+    if (thread->draining && now >= thread->lame_until_ms && !input_waits(conn))
+        hang_up(conn, CUT_DRAIN);
+    else if (now - conn->since_ms >= thread->settings->limits.header_timeout_ms)
+        hang_up(conn, CUT_HANDSHAKE);
 }
 
 static void sweep_writing(tg_http_conn_t *conn, uint64_t now)
@@ -188,7 +233,7 @@ static void sweep_writing(tg_http_conn_t *conn, uint64_t now)
     if (info.tcpi_bytes_acked != conn->acked) {
         conn->acked = info.tcpi_bytes_acked;
         conn->since_ms = now;
-    } else if (now - conn->since_ms >= conn->thread->service->config->write_timeout_ms) {
+    } else if (now - conn->since_ms >= conn->thread->settings->limits.write_timeout_ms) {
         cut(conn, CUT_WRITE, true);
     }
 }
@@ -197,12 +242,13 @@ static void sweep_writing(tg_http_conn_t *conn, uint64_t now)
  * of them is given up, and again, until the rest fits. */
 static void shed_buffered(tg_http_thread_t *thread, size_t held)
 {
-    while (held > thread->max_buffered) {
+    while (held > thread->settings->limits.max_buffered) {
         tg_http_conn_t *largest = NULL;
         size_t size = TG_HTTP_BUFFERED_MIN;
         for (h2o_linklist_t *at = thread->conns.next; at != &thread->conns; at = at->next) {
             tg_http_conn_t *conn = H2O_STRUCT_FROM_MEMBER(tg_http_conn_t, link, at);
-            if (conn->state == CONN_READING && !conn->cut && conn->sock->input->capacity > size) {
+            if (conn->state == CONN_READING && conn->on_read == NULL && !conn->cut &&
+                conn->sock->input->capacity > size) {
                 largest = conn;
                 size = conn->sock->input->capacity;
             }
@@ -212,8 +258,8 @@ static void shed_buffered(tg_http_thread_t *thread, size_t held)
         held -= size;
         tg_metric_add(thread->shard, HTTP_LIMITED, LIMIT_BUFFERED, 1);
         cut_with(largest, CUT_BUFFERED,
-                 "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n"
-                 "Retry-After: 1\r\nContent-Length: 0\r\n\r\n");
+                 TG_STR("HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n"
+                        "Retry-After: 1\r\nContent-Length: 0\r\n\r\n"));
     }
 }
 
@@ -221,8 +267,12 @@ static void sweep_one(tg_http_conn_t *conn, uint64_t now)
 {
     if (conn->cut)
         return;
-    if (conn->state == CONN_READING)
+    if (conn->on_read != NULL)
+        cut(conn, CUT_WRITE, true); /* it has not even taken our farewell */
+    else if (conn->state == CONN_READING)
         sweep_reading(conn, now);
+    else if (conn->state == CONN_HANDSHAKE)
+        sweep_handshake(conn, now);
     else if (conn->state == CONN_WRITING)
         sweep_writing(conn, now);
 }
@@ -292,7 +342,7 @@ void tg_http_thread_begin_drain(void *arg)
 {
     tg_http_thread_t *thread = arg;
     assert(!thread->draining);
-    uint64_t lame = thread->service->config->drain_ms / 4;
+    uint64_t lame = thread->settings->limits.drain_ms / 4;
     thread->draining = true;
     thread->lame_until_ms =
         tg_loop_now_ms(thread->loop) + (lame < TG_HTTP_LAME_MS ? lame : TG_HTTP_LAME_MS);
@@ -311,10 +361,30 @@ void tg_http_thread_cut(void *arg)
     }
     for (h2o_linklist_t *at = thread->conns.next; at != &thread->conns; at = at->next) {
         tg_http_conn_t *conn = H2O_STRUCT_FROM_MEMBER(tg_http_conn_t, link, at);
-        if (!conn->cut && (conn->state == CONN_READING || h2o_socket_is_writing(conn->sock)))
+        if (!conn->cut && (conn->state == CONN_READING || conn->state == CONN_HANDSHAKE ||
+                           h2o_socket_is_writing(conn->sock)))
             cut(conn, CUT_DRAIN, false);
     }
     tg_http_linger_stop_all(thread);
+}
+
+/* --- settings --- */
+
+/* The sweep is stricter; h2o's own timeout is the net below it. */
+static uint64_t h2o_timeout(const tg_http_config_t *limits)
+{
+    return limits->idle_timeout_ms + limits->header_timeout_ms + (uint64_t)4 * TG_HTTP_SWEEP_MS;
+}
+
+void tg_http_thread_settle(void *arg)
+{
+    tg_http_thread_t *thread = arg;
+    tg_http_settings_t *next = atomic_exchange(&thread->next_settings, NULL);
+    if (next == NULL)
+        return; /* two posts, one value */
+    tg_http_settings_unref(thread->settings);
+    thread->settings = next;
+    thread->context.http1.req_timeout.timeout = h2o_timeout(&next->limits);
 }
 
 /* --- life --- */
@@ -330,16 +400,13 @@ static size_t largest_body(const tg_http_service_t *service)
 
 static void open_h2o(tg_http_thread_t *thread)
 {
-    const tg_http_config_t *limits = thread->service->config;
+    const tg_http_config_t *limits = &thread->settings->limits;
     h2o_socket_buffer_prototype.mmap_settings = NULL; /* no request goes to a file in /tmp */
-    thread->max_buffered = limits->max_buffered == 0 ? TG_HTTP_BUFFERED_MAX : limits->max_buffered;
     h2o_config_init(&thread->config);
     thread->config.server_name = h2o_iovec_init(H2O_STRLIT("tidegate"));
     thread->config.max_request_entity_size = largest_body(thread->service) + 1;
     thread->config.http1.upgrade_to_http2 = 0;
-    /* The sweep is stricter; h2o's own timeout is the net below it. */
-    thread->config.http1.req_timeout =
-        limits->idle_timeout_ms + limits->header_timeout_ms + (uint64_t)4 * TG_HTTP_SWEEP_MS;
+    thread->config.http1.req_timeout = h2o_timeout(limits);
     h2o_hostconf_t *host =
         h2o_config_register_host(&thread->config, h2o_iovec_init(H2O_STRLIT("default")), 65535);
     h2o_create_handler(&host->fallback_path, sizeof(h2o_handler_t))->on_req =
