@@ -73,3 +73,19 @@ class Upkeep:
         while fetch(self.cursor, "SELECT data.drop_next()") > 0:
             done += 1
         return done
+
+    def parts(self):
+        self.cursor.execute("SELECT * FROM data.retention_parts()")
+        return self.cursor.fetchall()
+
+    def expire(self, part, most=1000, age="0 days"):
+        """One step on one part."""
+        return fetch(self.cursor, "SELECT data.expire(%s, %s, %s, %s, %s, %s)", *part, age, most)
+
+    def sweep(self, most=1000, age="0 days"):
+        """Whatever is beyond its tenant's retention; how many rows, by table."""
+        gone = {}
+        for part in self.parts():
+            while (rows := self.expire(part, most, age)) > 0:
+                gone[part[0]] = gone.get(part[0], 0) + rows
+        return gone
