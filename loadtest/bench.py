@@ -12,7 +12,8 @@
                                         measures nothing, prints the figures of these runs as a table
 
 On each engine: drain, workers, late. On one of them (TimescaleDB if it is there): idle, codec, registry, visible,
-single, simulator, limits, directory, gateway, batches, query; and peers, only when it is named.
+single, simulator, limits, directory, batches, query, and of the gateway (together: gateway) proxied, keys, storms, neighbour,
+frozen, refusing; and peers, only when it is named.
 
 It starts a stack of its own for each engine (run directory build/bench-run, ports from 21080, release
 programs) and takes it down again. Rounds of ours and of the raw limit alternate; the median of
@@ -31,11 +32,25 @@ import sys
 import time
 from pathlib import Path
 
-from bench import codec, directory, drain, gateway, late, limits, memory, peers, post, query, registry, simulator, visible, workers
+from bench import (
+    codec, directory, drain, frozen, gateway, late, limits, memory, overload, peers, post, query, registry, simulator,
+    visible, workers,
+)
 from bench.result import NOISE_MAX, Result
 from bench.stack import TOP, BenchError, Stack, engines
 
-PARTS_ONCE = ("idle", "codec", "registry", "visible", "single", "simulator", "limits", "directory", "gateway", "batches", "query")
+# Parts of the gateway's own: --only gateway is all of them.
+GATEWAY = {
+    "proxied": gateway.proxied,
+    "keys": gateway.by_keys,
+    "storms": overload.storms,
+    "neighbour": overload.neighbour,
+    "frozen": frozen.frozen,
+    "refusing": frozen.refusing,
+}
+PARTS_ONCE = (
+    "idle", "codec", "registry", "visible", "single", "simulator", "limits", "directory", *GATEWAY, "batches", "query",
+)  # fmt: skip
 PARTS_EACH = ("drain", "workers", "late")
 PARTS = PARTS_ONCE + PARTS_EACH
 PEERS = "peers"
@@ -43,7 +58,7 @@ PEERS = "peers"
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="+", choices=(*PARTS, PEERS), default=PARTS, metavar="PART")
+    parser.add_argument("--only", nargs="+", choices=(*PARTS, "gateway", PEERS), default=PARTS, metavar="PART")
     parser.add_argument("--engine", choices=("plain", "timescale"), help="only this one")
     parser.add_argument("--query-rows", type=int, default=5_000_000, metavar="N", help="events to read from")
     parser.add_argument("--soak", type=float, default=0, metavar="MINUTES")
@@ -96,8 +111,9 @@ def with_worker(stack, wanted, soak):
         yield from attempt(stack, limits.measure(stack))
     if "directory" in wanted:
         yield from attempt(stack, directory.measure(stack))
-    if "gateway" in wanted:
-        yield from attempt(stack, gateway.measure(stack))
+    for name, measure_it in GATEWAY.items():
+        if name in wanted or "gateway" in wanted:
+            yield from attempt(stack, measure_it(stack))
 
 
 def without_worker(stack, wanted, rows):

@@ -283,8 +283,3 @@ def by_keys(stack):
             others=others,
             figures=value,
         )
-
-
-def measure(stack):
-    yield from proxied(stack)
-    yield from by_keys(stack)
