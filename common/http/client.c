@@ -4,23 +4,44 @@
  * step. Each ends in exactly one of: another try, or call_finish(), the only place that calls back.
  * What fails before tg_http_client_call has returned is told at the next turn of the loop.
  *
- * Instance: of two drawn at random the one with fewer calls, which spreads load nearly as well as
- * knowing all and does not send everyone to the same least loaded one. */
+ * A try is a failure, good, or neither: a call that was cancelled, or refused by a 503 that does
+ * not say when to come again, tells the breaker nothing. */
 #include "common/http/client.h"
 
-#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "common/base/hash.h"
+#include "common/base/time.h"
 #include "common/http/client_private.h"
 
-#define TG_CLIENT_RETRY_COST       10 /* one retry for ten calls: 10 % */
-#define TG_CLIENT_RETRY_CREDIT_MAX 100
+#define RETRY_COST         10 /* one retry for ten calls: 10 % */
+#define RETRY_CREDIT_FIRST 100
+#define RETRY_CREDIT_MAX                                                                           \
+    1000 /* of the last thousand calls: what an instance that falls silent has                     \
+          * on its way must find another place at once */
 
 static void dispatch(tg_http_call_t *call);
 
 /* --- the end of a call --- */
+
+/* Only where there is a choice is it worth two looks at the clock. */
+static bool is_timed(const tg_http_call_t *call)
+{
+    return call->tried_at_us != 0;
+}
+
+static void note_latency(tg_http_call_t *call, bool refused)
+{
+    if (!is_timed(call))
+        return;
+    uint64_t now = tg_time_mono_us(), took = now - call->tried_at_us;
+    call->tried_at_us = 0;
+    if (refused)
+        tg_latency_refused(&call->instance->latency, took, now);
+    else
+        tg_latency_note(&call->instance->latency, took, now);
+}
 
 static void count_result(tg_http_call_t *call, bool good)
 {
@@ -29,6 +50,13 @@ static void count_result(tg_http_call_t *call, bool good)
     call->counted = false;
     call->instance->failures_total += good ? 0 : 1;
     tg_breaker_result(&call->instance->breaker, good, tg_loop_now_ms(call->client->loop));
+    tg_client_tell_breaker(call->instance);
+}
+
+static void count_failure(tg_http_call_t *call)
+{
+    note_latency(call, true);
+    count_result(call, false);
 }
 
 static void forget_result(tg_http_call_t *call)
@@ -77,114 +105,79 @@ static void on_deadline(void *arg)
 {
     tg_http_call_t *call = arg;
     assert(call->step == CALL_WAITING || call->step == CALL_ON_CONN);
-    if (call->step == CALL_WAITING)
+    bool waiting = call->step == CALL_WAITING;
+    if (waiting)
         forget_result(call); /* our own queue was too slow, not the instance */
     else
-        count_result(call, false);
+        count_failure(call);
     tg_client_conn_abandon(call);
-    call_finish(call, TG_TIMEOUT, NULL);
+    call_finish(call, waiting && call->pinned ? TG_FULL : TG_TIMEOUT, NULL);
 }
 
-/* --- which instance --- */
-
-static uint32_t next_random(tg_http_client_t *client)
+static void give_to(tg_http_call_t *call, struct instance *instance)
 {
-    uint32_t x = client->random;
-    x ^= x << 13;
-    x ^= x >> 17;
-    x ^= x << 5;
-    return client->random = x;
-}
-
-static size_t load_of(const struct instance *instance)
-{
-    return instance->inflight + instance->waiting_count;
-}
-
-static bool may_take(struct instance *instance, const tg_http_call_t *call)
-{
-    unsigned bit = 1u << (instance - call->client->instances);
-    return (call->tried & bit) == 0 &&
-           tg_breaker_allow(&instance->breaker, tg_loop_now_ms(call->client->loop));
-}
-
-/* An instance whose breaker lets the call through and that it has not tried; NULL if none. */
-static struct instance *choose(tg_http_call_t *call)
-{
-    assert(call->client->instance_count > 0);
-    tg_http_client_t *client = call->client;
-    size_t count = client->instance_count;
-    if (count == 1)
-        return may_take(&client->instances[0], call) ? &client->instances[0] : NULL;
-    size_t first = next_random(client) % count;
-    size_t second = (first + 1 + next_random(client) % (count - 1)) % count;
-    if (load_of(&client->instances[second]) < load_of(&client->instances[first])) {
-        size_t lighter = second;
-        second = first;
-        first = lighter;
-    }
-    if (may_take(&client->instances[first], call))
-        return &client->instances[first];
-    if (may_take(&client->instances[second], call))
-        return &client->instances[second];
-    for (size_t i = 0; i < count; i++)
-        if (i != first && i != second && may_take(&client->instances[i], call))
-            return &client->instances[i];
-    return NULL;
+    call->instance = instance;
+    call->tried |= 1u << (instance - call->client->instances);
+    tg_status_t status = tg_client_conn_acquire(call, false);
+    if (status == TG_OK)
+        return;
+    forget_result(call); /* full, or no descriptors: our own trouble */
+    fail_later(call, call->pinned ? TG_FULL : status);
 }
 
 static void dispatch(tg_http_call_t *call)
 {
     assert(!call->counted && call->conn == NULL);
-    struct instance *instance = choose(call);
+    struct instance *instance = tg_client_choose(call);
     if (instance == NULL) {
         fail_later(call, TG_UNAVAILABLE);
         return;
     }
-    call->instance = instance;
-    call->tried |= 1u << (instance - call->client->instances);
     call->counted = true;
+    call->tried_at_us = call->client->choice_count > 1 ? tg_time_mono_us() : 0;
     instance->calls_total++;
-    tg_status_t status = tg_client_conn_acquire(call, false);
-    if (status == TG_OK)
-        return;
-    forget_result(call); /* full, or no descriptors: our own trouble */
-    fail_later(call, status);
+    give_to(call, instance);
 }
 
 /* --- what the connection tells --- */
 
-/* 429 and 503 say that the instance is alive and defends itself. */
 static bool is_failure(int code)
 {
     return code == 500 || code == 502 || code == 504;
 }
 
+/* 429, and 503 with Retry-After, say that the instance is alive and defends itself. */
+static void judge(tg_http_call_t *call, const tg_http_response_t *response)
+{
+    bool untold =
+        response->code == 503 && tg_http_response_header(response, "retry-after").len == 0;
+    note_latency(call, response->code >= 500 || response->code == 429);
+    if (untold)
+        forget_result(call);
+    else
+        count_result(call, !is_failure(response->code));
+}
+
 void tg_client_on_answer(tg_http_call_t *call, const tg_http_response_t *response)
 {
     assert(call->step == CALL_ON_CONN && call->conn == NULL);
-    count_result(call, !is_failure(response->code));
+    judge(call, response);
     call_finish(call, TG_OK, response);
 }
 
 static bool take_retry_credit(tg_http_client_t *client)
 {
-    if (client->retry_credit < TG_CLIENT_RETRY_COST)
+    if (client->retry_credit < RETRY_COST)
         return false;
-    client->retry_credit -= TG_CLIENT_RETRY_COST;
+    client->retry_credit -= RETRY_COST;
     return true;
-}
-
-static bool untried_left(const tg_http_call_t *call)
-{
-    return call->tried != (1u << call->client->instance_count) - 1;
 }
 
 /* Nothing was sent: any instance may have it. Otherwise only what may happen twice, and once. */
 static bool try_another(tg_http_call_t *call, enum exchange_end end)
 {
     assert(!call->counted);
-    if (!untried_left(call))
+    if (call->pinned || !tg_client_has_untried(call))
         return false;
     if (end != EXCHANGE_NOT_SENT) {
         if (!call->idempotent || call->retried || end == EXCHANGE_TOO_LARGE ||
@@ -192,6 +185,22 @@ static bool try_another(tg_http_call_t *call, enum exchange_end end)
             return false;
         call->retried = true;
     }
+    dispatch(call);
+    return true;
+}
+
+bool tg_client_move(tg_http_call_t *call)
+{
+    assert(call->step == CALL_WAITING || call->step == CALL_ON_CONN);
+    bool sent = call->step == CALL_ON_CONN;
+    if (!tg_client_has_untried(call) || (sent && !take_retry_credit(call->client)))
+        return false;
+    if (sent)
+        count_failure(call);
+    else
+        forget_result(call);
+    call->retried |= sent;
+    tg_client_conn_abandon(call);
     dispatch(call);
     return true;
 }
@@ -214,7 +223,7 @@ void tg_client_on_end(tg_http_call_t *call, enum exchange_end end)
     if (end == EXCHANGE_TOO_LARGE || end == EXCHANGE_STALE)
         forget_result(call);
     else
-        count_result(call, false);
+        count_failure(call);
     if (try_another(call, end))
         return;
     bool malformed = end == EXCHANGE_BAD || end == EXCHANGE_TOO_LARGE;
@@ -270,11 +279,9 @@ static size_t write_head(const tg_http_client_t *client, const tg_http_request_t
     return (size_t)(at - head);
 }
 
-tg_http_call_t *tg_http_client_call(tg_http_client_t *client, const tg_http_request_t *request,
-                                    tg_http_done_fn done, void *arg)
+static tg_http_call_t *call_create(tg_http_client_t *client, const tg_http_request_t *request,
+                                   tg_http_done_fn done, void *arg)
 {
-    assert(client != NULL && request != NULL);
-    assert(done != NULL);
     assert(request->body.ptr != NULL || request->body.len == 0);
     assert(request->method.len > 0 && request->target.len > 0);
     size_t size = head_size(client, request);
@@ -292,16 +299,45 @@ tg_http_call_t *tg_http_client_call(tg_http_client_t *client, const tg_http_requ
     call->head_len = write_head(client, request, call->head);
     assert(call->head_len <= size);
     client->calls++;
-    if (client->retry_credit < TG_CLIENT_RETRY_CREDIT_MAX)
-        client->retry_credit++;
+    return call;
+}
 
-    uint64_t now = tg_loop_now_ms(client->loop);
-    if (request->deadline_at_ms <= now) {
+/* False when the time is over already. */
+static bool start_deadline(tg_http_call_t *call, uint64_t deadline_at_ms)
+{
+    uint64_t now = tg_loop_now_ms(call->client->loop);
+    if (deadline_at_ms <= now) {
         fail_later(call, TG_TIMEOUT);
-        return call;
+        return false;
     }
-    tg_timer_start(client->loop, &call->timer, request->deadline_at_ms - now, on_deadline, call);
-    dispatch(call);
+    tg_timer_start(call->client->loop, &call->timer, deadline_at_ms - now, on_deadline, call);
+    return true;
+}
+
+tg_http_call_t *tg_http_client_call(tg_http_client_t *client, const tg_http_request_t *request,
+                                    tg_http_done_fn done, void *arg)
+{
+    assert(client != NULL && request != NULL);
+    assert(done != NULL);
+    tg_http_call_t *call = call_create(client, request, done, arg);
+    if (call == NULL)
+        return NULL;
+    if (client->retry_credit < RETRY_CREDIT_MAX)
+        client->retry_credit++;
+    if (start_deadline(call, request->deadline_at_ms))
+        dispatch(call);
+    return call;
+}
+
+tg_http_call_t *tg_client_call_pinned(struct instance *instance, const tg_http_request_t *request,
+                                      tg_http_done_fn done, void *arg)
+{
+    tg_http_call_t *call = call_create(instance->client, request, done, arg);
+    if (call == NULL)
+        return NULL;
+    call->pinned = true;
+    if (start_deadline(call, request->deadline_at_ms))
+        give_to(call, instance);
     return call;
 }
 
@@ -310,6 +346,8 @@ void tg_http_call_cancel(tg_http_call_t *call)
     if (call == NULL)
         return;
     assert(call->step != CALL_DONE);
+    if (call->step == CALL_ON_CONN)
+        note_latency(call, true); /* it would have taken longer than this */
     forget_result(call);
     tg_client_conn_abandon(call);
     call->step = CALL_DONE;
@@ -318,67 +356,22 @@ void tg_http_call_cancel(tg_http_call_t *call)
 
 /* --- the client --- */
 
-static tg_status_t resolve(struct instance *instance, tg_error_t *error)
+static tg_status_t set_first_instances(tg_http_client_t *client, const char *list,
+                                       tg_error_t *error)
 {
-    char host[TG_CLIENT_ADDRESS_MAX];
-    const char *colon = strrchr(instance->address, ':');
-    if (colon == NULL || colon == instance->address)
-        return tg_error_set(error, TG_INVALID, "\"%s\" is not an address like 127.0.0.1:8080.",
-                            instance->address);
-    size_t len = (size_t)(colon - instance->address);
-    const char *start = instance->address;
-    if (len >= 2 && start[0] == '[' && start[len - 1] == ']') {
-        start++;
-        len -= 2;
-    }
-    memcpy(host, start, len);
-    host[len] = '\0';
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
-    struct addrinfo *list = NULL;
-    int code = getaddrinfo(host, colon + 1, &hints, &list);
-    if (code != 0)
-        return tg_error_set(error, TG_INVALID, "Cannot resolve %s: %s.", instance->address,
-                            gai_strerror(code));
-    assert(list->ai_addrlen <= sizeof(instance->where));
-    memcpy(&instance->where, list->ai_addr, list->ai_addrlen);
-    instance->where_len = list->ai_addrlen;
-    freeaddrinfo(list);
-    return TG_OK;
-}
-
-static tg_status_t add_instance(tg_http_client_t *client, tg_str_t address, tg_error_t *error)
-{
-    if (client->instance_count == TG_CLIENT_INSTANCES_MAX)
-        return tg_error_set(error, TG_INVALID, "%s: more than %d instances.", client->name,
-                            TG_CLIENT_INSTANCES_MAX);
-    struct instance *instance = &client->instances[client->instance_count];
-    if (address.len == 0 || address.len >= sizeof(instance->address))
-        return tg_error_set(error, TG_INVALID, "%s: an instance's address is empty or too long.",
-                            client->name);
-    memcpy(instance->address, address.ptr, address.len);
-    instance->client = client;
-    h2o_linklist_init_anchor(&instance->conns);
-    h2o_linklist_init_anchor(&instance->idle);
-    h2o_linklist_init_anchor(&instance->waiting);
-    tg_breaker_init(&instance->breaker, &client->config.breaker);
-    client->instance_count++;
-    return resolve(instance, error);
-}
-
-static tg_status_t add_instances(tg_http_client_t *client, const char *list, tg_error_t *error)
-{
-    for (const char *at = list; at != NULL;) {
-        while (*at == ' ')
-            at++;
-        const char *comma = strchr(at, ',');
-        size_t len = comma == NULL ? strlen(at) : (size_t)(comma - at);
-        while (len > 0 && at[len - 1] == ' ')
-            len--;
-        tg_status_t status = add_instance(client, (tg_str_t){at, len}, error);
+    tg_address_t addresses[TG_RESOLVE_MAX];
+    size_t count = 0;
+    const tg_http_upkeep_t *upkeep = &client->config.upkeep;
+    if (upkeep->resolver != NULL) {
+        (void)tg_resolver_get(upkeep->resolver, upkeep->resolver_list, &client->addresses_version,
+                              addresses, &count);
+    } else {
+        tg_status_t status = tg_resolve_once(list, addresses, &count, error);
         if (status != TG_OK)
             return status;
-        at = comma == NULL ? NULL : comma + 1;
     }
+    assert(count > 0);
+    tg_client_set_instances(client, addresses, count);
     return TG_OK;
 }
 
@@ -386,25 +379,28 @@ tg_status_t tg_http_client_open(tg_loop_t *loop, const tg_http_client_config_t *
                                 tg_http_client_t **out_client, tg_error_t *error)
 {
     assert(loop != NULL && out_client != NULL);
-    assert(config->name != NULL && config->instances != NULL);
+    assert(config->name != NULL);
+    assert(config->instances != NULL || config->upkeep.resolver != NULL);
     assert(config->max_connections > 0);
     tg_http_client_t *client = calloc(1, sizeof(*client));
     if (client == NULL)
         return tg_error_set(error, TG_NOMEM, "Out of memory.");
     client->loop = loop;
     client->config = *config;
-    client->retry_credit = TG_CLIENT_RETRY_CREDIT_MAX;
+    client->retry_credit = RETRY_CREDIT_FIRST;
     tg_hash_random(&client->random, sizeof(client->random));
     client->random |= 1;
     client->name = strdup(config->name);
-    tg_status_t status = client->name == NULL ? tg_error_set(error, TG_NOMEM, "Out of memory.")
-                                              : add_instances(client, config->instances, error);
+    tg_status_t status = client->name == NULL
+                             ? tg_error_set(error, TG_NOMEM, "Out of memory.")
+                             : set_first_instances(client, config->instances, error);
     client->config.name = client->name;
     client->config.instances = NULL; /* borrowed only until here */
     if (status != TG_OK) {
         tg_http_client_close(client);
         return status;
     }
+    tg_client_upkeep_start(client);
     *out_client = client;
     return TG_OK;
 }
@@ -413,29 +409,11 @@ void tg_http_client_close(tg_http_client_t *client)
 {
     if (client == NULL)
         return;
+    tg_client_upkeep_stop(client);
     assert(client->calls == 0);
     for (size_t i = 0; i < client->instance_count; i++)
-        tg_client_conn_close_all(&client->instances[i]);
+        if (client->instances[i].used)
+            tg_client_conn_close_all(&client->instances[i]);
     free(client->name);
     free(client);
-}
-
-size_t tg_http_client_stats(const tg_http_client_t *client, tg_http_instance_stats_t *out,
-                            size_t max)
-{
-    size_t count = client->instance_count < max ? client->instance_count : max;
-    for (size_t i = 0; i < count; i++) {
-        const struct instance *instance = &client->instances[i];
-        out[i] = (tg_http_instance_stats_t){
-            .address = instance->address,
-            .breaker = instance->breaker.state,
-            .breaker_opened_total = instance->breaker.opened_total,
-            .calls_total = instance->calls_total,
-            .failures_total = instance->failures_total,
-            .connections = instance->conn_count,
-            .inflight = instance->inflight,
-            .waiting = instance->waiting_count,
-        };
-    }
-    return count;
 }

@@ -7,6 +7,11 @@
  * be closed before one byte of the answer came, an idempotent request, or one whose bytes were not
  * written yet, goes once more on a fresh one.
  *
+ * A call goes to the cheaper of two instances drawn at random (common/http/latency.h), past those
+ * whose breaker is open, and past those that are out (common/http/health.h) while others are left.
+ * With `upkeep` the client asks its instances how they are, and follows their names' addresses; an
+ * instance that falls silent gives the calls that may happen twice back, to be tried elsewhere.
+ *
  * Limits: connections and waiting requests per instance (TG_FULL beyond), answer head 32 KiB,
  * answer body max_body. The deadline covers waiting, connecting, writing and reading.
  *
@@ -16,20 +21,45 @@
 
 #include "common/http/breaker.h"
 #include "common/http/bytes.h"
+#include "common/http/health.h"
+#include "common/http/resolve.h"
 #include "common/loop/loop.h"
 
 typedef struct tg_http_client tg_http_client_t; /* one upstream: a set of instances */
 typedef struct tg_http_call tg_http_call_t;
 
+/* What became of an instance, for logs and metrics; texts are borrowed. */
+typedef struct tg_http_change {
+    const char *upstream, *instance;
+    enum { TG_HTTP_BREAKER, TG_HTTP_HEALTH, TG_HTTP_EJECTION, TG_HTTP_ADDRESS } what;
+    const char *from, *to;
+    const char *why;
+    uint64_t next_ms; /* from now, when this ends by itself; 0: not by time */
+} tg_http_change_t;
+
+/* How instances are watched; all zero: not at all. */
+typedef struct tg_http_upkeep {
+    uint64_t check_ms; /* between health checks, ±20 %; 0: none */
+    uint64_t check_timeout_ms;
+    const char *check_path; /* a literal; good is what is below 500, or 503 with Retry-After */
+    unsigned check_bad;     /* in a row: out */
+    tg_outlier_config_t outlier;
+    tg_resolver_t *resolver; /* borrowed; NULL: addresses are looked up once, by the client */
+    size_t resolver_list;
+    void (*on_change)(void *arg, const tg_http_change_t *change); /* NULL: nobody hears of it */
+    void *arg;
+} tg_http_upkeep_t;
+
 typedef struct tg_http_client_config {
     const char *name;       /* "query"; for logs and metrics */
-    const char *instances;  /* "127.0.0.1:8082,127.0.0.1:8083"; at most 16 */
+    const char *instances;  /* "127.0.0.1:8082,query-b:8082"; unused with a resolver */
     size_t max_connections; /* per instance */
     size_t max_waiting;     /* requests waiting for a connection, per instance */
     size_t max_body;        /* bytes of an answer */
     uint64_t connect_timeout_ms;
     uint64_t idle_timeout_ms; /* a kept connection is closed after this */
     tg_breaker_config_t breaker;
+    tg_http_upkeep_t upkeep;
 } tg_http_client_config_t;
 
 typedef struct tg_http_header {
@@ -85,10 +115,25 @@ tg_str_t tg_http_response_header(const tg_http_response_t *response, const char 
 typedef struct tg_http_instance_stats {
     const char *address;
     tg_breaker_state_t breaker;
+    tg_breaker_why_t why;
+    uint64_t since_ms, next_ms; /* loop clock; next_ms 0 unless open */
+    bool held, unhealthy, ejected;
     uint64_t breaker_opened_total, calls_total, failures_total;
+    uint64_t checks_total, checks_bad_total, ejected_total;
+    double latency_us;
     size_t connections, inflight, waiting;
 } tg_http_instance_stats_t;
 size_t tg_http_client_stats(const tg_http_client_t *client, tg_http_instance_stats_t *out,
                             size_t max);
+
+/* What an operator wants of an instance's breaker. */
+typedef enum tg_http_hold {
+    TG_HTTP_HOLD_AUTO,
+    TG_HTTP_HOLD_OPEN,
+    TG_HTTP_HOLD_CLOSED
+} tg_http_hold_t;
+
+/* False when there is no such instance (any more). */
+bool tg_http_client_hold(tg_http_client_t *client, const char *address, tg_http_hold_t hold);
 
 #endif

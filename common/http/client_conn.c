@@ -232,9 +232,9 @@ static struct conn *conn_open(struct instance *instance)
     if (conn == NULL)
         return NULL;
     conn->instance = instance;
-    conn->sock =
-        h2o_socket_connect(tg_loop_h2o(instance->client->loop), (struct sockaddr *)&instance->where,
-                           instance->where_len, on_connected);
+    conn->sock = h2o_socket_connect(tg_loop_h2o(instance->client->loop),
+                                    (struct sockaddr *)&instance->address.where,
+                                    instance->address.len, on_connected);
     if (conn->sock == NULL) {
         free(conn);
         return NULL;
@@ -341,6 +341,21 @@ void tg_client_conn_abandon(tg_http_call_t *call)
         (void)conn_close(call->conn);
         serve_waiting(instance);
     }
+}
+
+tg_http_call_t *tg_client_conn_movable(struct instance *instance)
+{
+    for (h2o_linklist_t *at = instance->waiting.next; at != &instance->waiting; at = at->next) {
+        tg_http_call_t *call = H2O_STRUCT_FROM_MEMBER(tg_http_call_t, link, at);
+        if (!call->pinned)
+            return call;
+    }
+    for (h2o_linklist_t *at = instance->conns.next; at != &instance->conns; at = at->next) {
+        tg_http_call_t *call = H2O_STRUCT_FROM_MEMBER(struct conn, link, at)->call;
+        if (call != NULL && call->idempotent && !call->pinned && !call->retried)
+            return call;
+    }
+    return NULL;
 }
 
 void tg_client_conn_close_all(struct instance *instance)

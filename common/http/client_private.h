@@ -1,7 +1,9 @@
 /* What the files of the client share: an instance with its connections, a call on its way.
  *
  * client.c owns calls: where they go, when they are tried again, how they end. client_conn.c owns
- * connections: connecting, sending, reading, keeping. They meet in the functions at the end.
+ * connections: connecting, sending, reading, keeping. client_instances.c owns the set of instances
+ * and which of them a call gets. client_upkeep.c owns what is done without a call: health checks,
+ * looks at peers, new addresses. They meet in the functions at the end.
  *
  * Threads: the loop's. */
 #ifndef TG_HTTP_CLIENT_PRIVATE_H
@@ -10,19 +12,26 @@
 #include <h2o.h>
 
 #include "common/http/client.h"
+#include "common/http/latency.h"
 #include "common/http/response.h"
 
-#define TG_CLIENT_INSTANCES_MAX 16
-#define TG_CLIENT_ADDRESS_MAX   256
+#define TG_CLIENT_INSTANCES_MAX TG_RESOLVE_MAX
 
 struct conn;
 
-struct instance {
+struct instance { /* a slot: while `used` is false nothing else in it holds */
     tg_http_client_t *client;
-    char address[TG_CLIENT_ADDRESS_MAX];
-    struct sockaddr_storage where;
-    socklen_t where_len;
+    bool used;
+    bool gone; /* its address is: no new calls, and the slot is free when the last has ended */
+    tg_address_t address;
     tg_breaker_t breaker;
+    uint64_t changes_told; /* of the breaker */
+    tg_breaker_state_t state_told;
+    tg_latency_t latency;
+    tg_health_t health;
+    tg_outlier_t outlier;
+    tg_http_call_t *check; /* a health check on its way */
+    uint64_t checks_total, checks_bad_total, ejected_total;
     h2o_linklist_t conns, idle; /* all; those without a call, the last used first */
     h2o_linklist_t waiting;     /* calls that want a connection, oldest first */
     size_t conn_count, inflight, waiting_count;
@@ -37,7 +46,12 @@ struct tg_http_client {
     size_t calls;
     unsigned retry_credit; /* each call adds 1, each retry takes TG_CLIENT_RETRY_COST */
     uint32_t random;
-    size_t instance_count;
+    tg_timer_t upkeep;
+    uint64_t looked_at_ms; /* at peers, for outliers */
+    uint64_t addresses_version;
+    size_t choice_count; /* instances that are in, or all when none is; instances[choice[i]] */
+    unsigned char choice[TG_CLIENT_INSTANCES_MAX];
+    size_t instance_count; /* slots beyond were never used */
     struct instance instances[TG_CLIENT_INSTANCES_MAX];
 };
 
@@ -57,9 +71,11 @@ struct tg_http_call {
     tg_status_t failure; /* CALL_FAILING */
     unsigned tried;      /* bit per instance */
     bool idempotent, to_head;
-    bool counted;   /* the breaker waits for this call's result */
-    bool retried;   /* on another instance */
-    bool refreshed; /* on a fresh connection, after a kept one was found closed */
+    bool pinned;          /* a health check: of this instance, and no breaker waits for it */
+    bool counted;         /* the breaker waits for this call's result */
+    bool retried;         /* on another instance */
+    bool refreshed;       /* on a fresh connection, after a kept one was found closed */
+    uint64_t tried_at_us; /* when it was given to this instance */
     tg_timer_t timer;
     tg_http_done_fn done;
     void *arg;
@@ -87,8 +103,51 @@ TG_NODISCARD tg_status_t tg_client_conn_acquire(tg_http_call_t *call, bool fresh
 void tg_client_conn_abandon(tg_http_call_t *call);
 void tg_client_conn_close_all(struct instance *instance);
 
+/* A call of the instance that may be taken back: waiting, or sent and idempotent and not retried
+ * yet; NULL when there is none. */
+tg_http_call_t *tg_client_conn_movable(struct instance *instance);
+
+/* client_instances.c */
+
+/* The set becomes these addresses: new ones come in, those that are no more are `gone`. */
+void tg_client_set_instances(tg_http_client_t *client, const tg_address_t *addresses, size_t count);
+
+/* Frees the slots of those gone that have no call any more. */
+void tg_client_sweep_instances(tg_http_client_t *client);
+
+/* To be called when an instance came, went, or its health or ejection changed. */
+void tg_client_regard(tg_http_client_t *client);
+
+/* An instance whose breaker lets the call through and that it has not tried; NULL if none. The
+ * breaker then waits for the call's result. */
+struct instance *tg_client_choose(tg_http_call_t *call);
+bool tg_client_has_untried(const tg_http_call_t *call);
+
+/* Tells what the breaker has become, if it has; to be called after each word to it. */
+void tg_client_tell_breaker(struct instance *instance);
+void tg_client_tell(struct instance *instance, tg_http_change_t change);
+
+uint32_t tg_client_random(tg_http_client_t *client);
+
+static inline size_t tg_client_outstanding(const struct instance *instance)
+{
+    return instance->inflight + instance->waiting_count;
+}
+
+/* client_upkeep.c */
+void tg_client_upkeep_start(tg_http_client_t *client);
+void tg_client_upkeep_stop(tg_http_client_t *client);
+
 /* client.c */
 void tg_client_on_answer(tg_http_call_t *call, const tg_http_response_t *response);
 void tg_client_on_end(tg_http_call_t *call, enum exchange_end end); /* detached already */
+
+/* A call to this instance only, about which its breaker hears nothing. NULL when out of memory. */
+tg_http_call_t *tg_client_call_pinned(struct instance *instance, const tg_http_request_t *request,
+                                      tg_http_done_fn done, void *arg);
+
+/* Takes a movable call off its instance, as a failure if it had been sent, and gives it to another
+ * one; false, and nothing done, when there is none or no retry is left. */
+bool tg_client_move(tg_http_call_t *call);
 
 #endif

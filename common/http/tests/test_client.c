@@ -411,6 +411,25 @@ static void only_500_502_and_504_are_failures_of_the_instance(void **state)
     test_upstream_stop(upstream);
 }
 
+#define CODE_LATER(n) "HTTP/1.1 " #n " X\r\nContent-Length: 0\r\nRetry-After: 1\r\n\r\n"
+
+static void a_503_ends_a_row_of_failures_only_if_it_says_when_to_come_again(void **state)
+{
+    (void)state;
+    const char *const script[] = {CODE(500),       CODE(500), CODE(500), CODE(500),
+                                  CODE_LATER(503), CODE(500), CODE(500), CODE(500),
+                                  CODE(500),       CODE(503), CODE(500), NULL};
+    test_upstream_t *upstream = test_upstream_start(script);
+    tg_http_client_t *client = open_client(test_upstream_port(upstream));
+    for (size_t i = 0; i < TG_ARRAY_LEN(script) - 1; i++) {
+        assert_int_equal(stats(client).breaker, TG_BREAKER_CLOSED);
+        assert_int_equal(post(client).status, TG_OK);
+    }
+    assert_int_equal(stats(client).breaker, TG_BREAKER_OPEN);
+    tg_http_client_close(client);
+    test_upstream_stop(upstream);
+}
+
 static void a_large_body_goes_out_and_comes_back(void **state)
 {
     (void)state;
@@ -573,6 +592,7 @@ int main(void)
         cmocka_unit_test(retries_stay_within_their_budget),
         cmocka_unit_test(a_breaker_opens_and_answers_at_once),
         cmocka_unit_test(only_500_502_and_504_are_failures_of_the_instance),
+        cmocka_unit_test(a_503_ends_a_row_of_failures_only_if_it_says_when_to_come_again),
         cmocka_unit_test(a_large_body_goes_out_and_comes_back),
         cmocka_unit_test(a_taken_body_outlives_its_connections_next_answers),
         cmocka_unit_test(bad_addresses_stop_the_start),
