@@ -44,7 +44,7 @@ static const struct row {
     {{"live_connections",     0, 100000,              100},               AT(live_connections)},
     {{"max_body",             1024, INT64_C(10) << 20, INT64_C(10) << 20}, AT(max_body)},
     {{"weight",               1, 10000,               100},               AT(weight)},
-    {{"retention_days",       1, 36500,               400},               AT(retention_days)},
+    {{"retention_days",       0, 36500,               0},                 AT(retention_days)},
     {{"active_series",        1, 10000000,            10000},             AT(active_series)},
     {{"versions",             1, TG_PLAN_V1 | TG_PLAN_V2, TG_PLAN_V1 | TG_PLAN_V2}, AT(versions)},
 };

@@ -17,6 +17,7 @@
 #include "worker/store/pgarray.h"
 #include "worker/store/sql.h"
 #include "worker/upkeep/refresh.h"
+#include "worker/upkeep/retention.h"
 
 #define LEASE_SECONDS 30.0
 #define DAYS_AHEAD    3 /* today and two more */
@@ -47,6 +48,7 @@ struct tg_maintenance {
     uint64_t lease_at_ms;  /* when to renew it */
     tg_refresh_t *refresh; /* NULL until the engine is known */
     tg_bins_t bins;
+    tg_retention_t retention;
     bool failed; /* a task of this round */
     /* For tg_maintenance_status. */
     atomic_bool told_holder;
@@ -54,9 +56,14 @@ struct tg_maintenance {
 };
 
 static const char *const task_names[WK_TASK_COUNT] = {
-    [WK_TASK_DAYS] = "days",   [WK_TASK_HOURS] = "hours",     [WK_TASK_DAY_ROLLUP] = "day_rollup",
-    [WK_TASK_PURGE] = "purge", [WK_TASK_HORIZON] = "horizon", [WK_TASK_COMPRESS] = "compress",
+    [WK_TASK_DAYS] = "days",
+    [WK_TASK_HOURS] = "hours",
+    [WK_TASK_DAY_ROLLUP] = "day_rollup",
+    [WK_TASK_PURGE] = "purge",
+    [WK_TASK_HORIZON] = "horizon",
+    [WK_TASK_COMPRESS] = "compress",
     [WK_TASK_BINS] = "bins",
+    [WK_TASK_RETENTION] = "retention",
 };
 
 static void note(tg_maintenance_t *m, unsigned task, tg_status_t status, const tg_conn_t *conn)
@@ -242,11 +249,22 @@ static void purge_times(tg_maintenance_t *m)
     note(m, WK_TASK_PURGE, tg_conn_query(m->conn, TG_SQL_PURGE_TIMES, &params, NULL), m->conn);
 }
 
+static void expire(tg_maintenance_t *m)
+{
+    const tg_retention_config_t config = {.interval_ms = m->config->retention_interval_ms,
+                                          .dead_letters_ms = m->config->dead_letters_age_ms,
+                                          .audit_ms = m->config->audit_age_ms};
+    note(m, WK_TASK_RETENTION,
+         tg_retention_run(&m->retention, &config, m->conn, m->shard, &m->stopping), m->conn);
+}
+
 static void keep_house(tg_maintenance_t *m)
 {
     make_days(m);
     purge_times(m);
     run_long_tasks(m);
+    if (keep_lease(m))
+        expire(m);
     if (keep_lease(m))
         note(m, WK_TASK_BINS, tg_bins_run(&m->bins, m->conn, m->epoch, m->shard, &m->stopping),
              m->conn);
@@ -382,6 +400,7 @@ void tg_maintenance_close(tg_maintenance_t *maintenance)
     if (maintenance->running)
         pthread_join(maintenance->id, NULL);
     tg_refresh_destroy(maintenance->refresh);
+    tg_retention_dispose(&maintenance->retention);
     tg_conn_destroy(maintenance->conn);
     free(maintenance);
 }

@@ -1,6 +1,6 @@
 /* The worker's upkeep: rolling up touched hours and days, making the next days' partitions,
- * removing those beyond the horizon, compressing, binning, forgetting kept times after 7 days, and
- * sending dead letters to their topic.
+ * removing those beyond the horizon, compressing, deleting what is beyond a tenant's retention,
+ * binning, forgetting kept times after 7 days, and sending dead letters to their topic.
  *
  * All but the sending is done by the holder of a lease row (30 s, renewed each round), so that any
  * number of workers may run. The lease is a row with an expiry and no session lock: a holder that

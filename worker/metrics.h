@@ -27,6 +27,7 @@ enum {
     WK_TASK_HORIZON,
     WK_TASK_COMPRESS,
     WK_TASK_BINS,
+    WK_TASK_RETENTION,
     WK_TASK_COUNT
 };
 

@@ -29,9 +29,12 @@ static const tg_option_t options[] = {
     {"buffer.max_bytes", TG_OPT_BYTES, AT(buffer_max_bytes), "64MiB", 65536, 17179869184.0, "Bytes waiting per thread; at this number reading pauses."},
     {"maintenance.interval", TG_OPT_MS, AT(maintenance_interval_ms), "5s", 100, 3600000, "Pause between two rounds of maintenance."},
     {"compression.after", TG_OPT_MS, AT(compress_after_ms), "7d", 0, 37152000000.0, "TimescaleDB: age at which a day is compressed; 0: never."},
+    {"retention.interval", TG_OPT_MS, AT(retention_interval_ms), "1h", 1000, 86400000, "Pause between two sweeps that delete what is beyond its tenant's retention."},
+    {"dead_letters.retention", TG_OPT_MS, AT(dead_letters_age_ms), "30d", 0, 3153600000000.0, "Age at which dead letters are deleted; 0: never. A tenant's own retention may be shorter."},
+    {"audit.retention", TG_OPT_MS, AT(audit_age_ms), "400d", 0, 3153600000000.0, "Age at which entries of the audit log are deleted; 0: never."},
     {"worker.drain", TG_OPT_MS, AT(drain_ms), "4s", 0, 60000, "On SIGTERM, longest time for storing what is in hand."},
     {"http.admin_listen", TG_OPT_STR, AT(admin_listen), "127.0.0.1:8094", 3, 255, "Address and port of /health, /ready and /metrics."},
-    {"log.level", TG_OPT_STR, AT(log_level), "info", 4, 5, "Lowest level written: debug, info, warn, error."},
+    {"log.level", TG_OPT_STR | TG_OPT_LIVE, AT(log_level), "info", 4, 5, "Lowest level written: debug, info, warn, error."},
 };
 // clang-format on
 
@@ -40,6 +43,7 @@ const tg_program_t tg_worker_program = {
     .summary = "Stores events from Kafka in PostgreSQL, each exactly once, with their aggregates.",
     .options = options,
     .option_count = TG_ARRAY_LEN(options),
+    .config_size = sizeof(tg_worker_config_t),
 };
 
 tg_status_t tg_worker_split_topics(char *list, const char *out_topics[], size_t *out_count,

@@ -20,6 +20,7 @@ typedef struct tg_worker_config {
     uint64_t batch_max_rows, batch_linger_ms;
     uint64_t buffer_max_rows, buffer_max_bytes;
     uint64_t maintenance_interval_ms, compress_after_ms;
+    uint64_t retention_interval_ms, dead_letters_age_ms, audit_age_ms;
     uint64_t drain_ms;
     char *admin_listen, *log_level;
 } tg_worker_config_t;

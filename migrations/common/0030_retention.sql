@@ -145,9 +145,10 @@ DECLARE
                                  ELSE 'bucket' END;
     done   bigint := 0;
 BEGIN
-    IF NOT EXISTS (SELECT FROM data.retention_parts() p
-                   WHERE (p.relation, p.part) = (expire.relation, expire.part)
-                     AND p.packed IS NOT DISTINCT FROM expire.packed AND p.day IS NOT DISTINCT FROM expire.day) THEN
+    IF NOT (part = ANY (ARRAY['control.audit_log', 'data.' || relation]) AND packed IS NULL AND day IS NULL)
+       AND NOT EXISTS (SELECT FROM data.old_parts(now()) p
+                       WHERE p.part = expire.part AND p.relation = expire.relation
+                         AND p.packed IS NOT DISTINCT FROM expire.packed AND p.day IS NOT DISTINCT FROM expire.day) THEN
         RETURN 0; -- the horizon, or compression, was faster
     ELSIF packed IS NOT NULL THEN
         RETURN data.expire_packed(part, packed, day, most);

@@ -151,5 +151,8 @@ const tg_statement_t tg_sql_statements[TG_SQL_COUNT] = {
     [TG_SQL_DEAD_SENT] = {"dead_sent", "UPDATE data.dead_letters SET published_at = now() WHERE id = $1", 1, {TG_PG_UUID}},
     [TG_SQL_BIN_HOURS] = {"bin_hours", "SELECT * FROM data.bin_hours($1, $2, $3)", 3, {I8, I8, I8}},
     [TG_SQL_BIN_LATE] = {"bin_late", "SELECT data.fold_late_bins($1, $2)", 2, {I8, I4}},
+    [TG_SQL_RETENTION_PARTS] = {"retention_parts", "SELECT relation, part, packed, day FROM data.retention_parts()", 0, {0}},
+    [TG_SQL_EXPIRE] = {"expire", "SELECT data.expire($1, $2, $3, $4, $5::float8 * interval '1 millisecond', $6)", 6,
+                       {T, T, T, TG_PG_TIMESTAMPTZ, I8, I4}},
 };
 // clang-format on

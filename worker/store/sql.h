@@ -32,6 +32,8 @@ enum tg_sql {
     TG_SQL_DEAD_SENT,   /* id */
     TG_SQL_BIN_HOURS,   /* lease epoch, rows per step, rows per hour */
     TG_SQL_BIN_LATE,    /* lease epoch, limit */
+    TG_SQL_RETENTION_PARTS,
+    TG_SQL_EXPIRE, /* relation, part, packed, day, age in ms, limit */
     TG_SQL_COUNT
 };
 
