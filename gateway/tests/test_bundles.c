@@ -328,6 +328,39 @@ static void an_event_that_is_to_go_alone_is_sent_again_by_itself(void **state)
     assert_int_equal(bundles(), 1);
 }
 
+/* Four may be on their way: the held one, and three that are gathered. All others have their turn
+ * in the upstream's queue first, so that a bundle is filled from all tenants and not by the first.
+ */
+static void a_tenant_that_floods_the_queue_does_not_fill_the_bundles(void **state)
+{
+    (void)state;
+    char flood_key[TG_KEY_LEN + 1], calm_key[TG_KEY_LEN + 1];
+    int fds[15];
+    control_sql(&control, "insert into control.tenants (id, limits) values"
+                          " ('flood', '{\"weight\": 1}'), ('calm', '{\"weight\": 1}')");
+    control_key(&control, "flood", "ingest", "null", flood_key);
+    control_key(&control, "calm", "ingest", "null", calm_key);
+    g.config.max_inflight = 16;
+    g.config.max_connections = 32;
+    g.config.http.max_connections = 32;
+    up.hold = true;
+    start_all();
+    for (size_t i = 0; i < TG_ARRAY_LEN(fds); i++) {
+        fds[i] = post_more(i < 12 ? flood_key : calm_key, "/v1/events/order", JSON, "{}");
+        if (i == 0)
+            wait_bundles(1);
+        wait_accepted((long)i + 1);
+    }
+    release();
+    size_t last = 0;
+    for (size_t i = 0; i < TG_ARRAY_LEN(fds); i++)
+        expect(fds[i], 202, "{}");
+    assert_int_equal(up.count, TG_ARRAY_LEN(fds));
+    for (size_t i = 0; i < up.count; i++)
+        last = strncmp(up.seen[i], "calm/", 5) == 0 ? i : last;
+    assert_in_range(last, 6, 4 + 2 * 3); /* each of the three waited for one other */
+}
+
 static void what_needs_a_word_of_its_own_travels_alone(void **state)
 {
     (void)state;
@@ -456,6 +489,7 @@ int main(void)
         BUNDLE_TEST(events_that_wait_together_share_a_bundle_and_each_hears_its_own_outcome),
         BUNDLE_TEST(nobody_waits_longer_than_the_linger),
         BUNDLE_TEST(an_event_that_is_to_go_alone_is_sent_again_by_itself),
+        BUNDLE_TEST(a_tenant_that_floods_the_queue_does_not_fill_the_bundles),
         BUNDLE_TEST(what_needs_a_word_of_its_own_travels_alone),
         BUNDLE_TEST(an_answer_that_is_not_one_for_all_harms_only_those_it_leaves_out),
         BUNDLE_TEST(an_outcome_without_an_http_code_is_a_bad_answer),
