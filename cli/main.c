@@ -52,8 +52,10 @@ static const tg_cli_command_t commands[] = {
 };
 // clang-format on
 
-static const tg_program_t program = {"cli", "The operator's command line of tidegate.", options,
-                                     TG_ARRAY_LEN(options)};
+static const tg_program_t program = {.name = "cli",
+                                     .summary = "The operator's command line of tidegate.",
+                                     .options = options,
+                                     .option_count = TG_ARRAY_LEN(options)};
 
 static void print_commands(FILE *out)
 {

@@ -62,7 +62,7 @@ static const tg_option_t options[] = {
     {"watch.poll",               TG_OPT_MS,     AT(watch_poll_ms),          "300ms",          50, 60000,  "How often the control tables' version is asked; the bound of a revocation."},
     {"watch.stale",              TG_OPT_MS,     AT(watch_stale_ms),         "10m",            1000, 86400000, "Without PostgreSQL for longer than this, /ready fails; the last snapshot still serves."},
     {"deprecations",             TG_OPT_STR,    AT(deprecations),           "",               0, 8192,    "Paths that are to go: PATH DEPRECATED SUNSET SUCCESSOR; … (/v1/kpi/* 2026-12-01 2027-06-30 /v2/query); - leaves a header out."},
-    {"log.level",                TG_OPT_STR,    AT(log_level),              "info",           4, 5,       "debug, info, warn or error."},
+    {"log.level",                TG_OPT_STR | TG_OPT_LIVE,    AT(log_level),              "info",           4, 5,       "debug, info, warn or error."},
 };
 // clang-format on
 
@@ -71,6 +71,7 @@ const tg_program_t tg_gateway_program = {
     .summary = "tidegate's front door: keys, limits, routing.",
     .options = options,
     .option_count = TG_ARRAY_LEN(options),
+    .config_size = sizeof(tg_gateway_config_t),
 };
 
 const tg_deprecations_t *tg_gateway_deprecations(const tg_gateway_t *gateway)

@@ -57,7 +57,7 @@ static const tg_option_t options[] = {
     {"time.max_ahead",         TG_OPT_MS,     AT(max_ahead_ms),              "10m",    0, 86400000,     "An event further in the future than this is refused or clamped."},
     {"time.clamp_ahead",       TG_OPT_BOOL,   AT(clamp_ahead),               "false",  0, 0,            "Take the time of arrival for such an event instead of refusing it."},
     {"time.horizon",           TG_OPT_MS,     AT(horizon_ms),                "9600h",  3600000, 1e12,   "An event older than this is refused (400 days by default)."},
-    {"log.level",              TG_OPT_STR,    AT(log_level),                 "info",   4, 5,            "debug, info, warn or error."},
+    {"log.level",              TG_OPT_STR | TG_OPT_LIVE,    AT(log_level),                 "info",   4, 5,            "debug, info, warn or error."},
 };
 // clang-format on
 
@@ -66,6 +66,7 @@ const tg_program_t tg_ingestion_program = {
     .summary = "Takes events in: validates, names and types them, and makes them durable in Kafka.",
     .options = options,
     .option_count = TG_ARRAY_LEN(options),
+    .config_size = sizeof(tg_ingestion_config_t),
 };
 
 /* --- threads --- */

@@ -51,7 +51,7 @@ static const tg_option_t options[] = {
     {"query.max_flights", TG_OPT_UINT,   AT(max_flights),      "1024",           1, 1000000, "Different queries under way per thread; more are answered 503 overloaded."},
     {"query.hot_bytes",   TG_OPT_BYTES,  AT(hot_bytes),        "8MiB",           0, 1073741824, "Cached answers kept per thread in front of Redis, for no longer than Redis has them; 0: none."},
     {"query.timeout",     TG_OPT_MS,     AT(query_timeout_ms), "8s",             10, 600000, "Longest time of a database query; 504 query_timeout after it."},
-    {"log.level",         TG_OPT_STR,    AT(log_level),        "info",           4, 5,       "debug, info, warn or error."},
+    {"log.level",         TG_OPT_STR | TG_OPT_LIVE,    AT(log_level),        "info",           4, 5,       "debug, info, warn or error."},
 };
 // clang-format on
 
@@ -60,6 +60,7 @@ const tg_program_t tg_query_program = {
     .summary = "tidegate's read API: exact aggregates of one tenant, cached.",
     .options = options,
     .option_count = TG_ARRAY_LEN(options),
+    .config_size = sizeof(tg_query_config_t),
 };
 
 static void handle(tg_http_req_t *req, void *thread_ctx)

@@ -54,7 +54,7 @@ static const tg_option_t options[] = {
     {"operator.user",      TG_OPT_STR,    AT(operator_user),         "operator", 1, 64,      "Name of the operator, who sees all contexts (HTTP Basic)."},
     {"operator.password",  TG_OPT_SECRET, AT(operator_password),     "",        0,  256,     "The operator's password; empty: only the gateway and the services are let in."},
     {"gateway.secret",     TG_OPT_SECRET, AT(secret),                "",        16, 256,     "Shared secret of the gateway and the services; others are refused."},
-    {"log.level",          TG_OPT_STR,    AT(log_level),             "info",    4,  5,       "debug, info, warn or error."},
+    {"log.level",          TG_OPT_STR | TG_OPT_LIVE,    AT(log_level),             "info",    4,  5,       "debug, info, warn or error."},
 };
 // clang-format on
 
@@ -63,6 +63,7 @@ const tg_program_t tg_registry_program = {
     .summary = "tidegate's schema registry: Avro event types with Confluent-compatible REST.",
     .options = options,
     .option_count = TG_ARRAY_LEN(options),
+    .config_size = sizeof(tg_registry_config_t),
 };
 
 /* --- a thread --- */

@@ -136,7 +136,7 @@ static tg_status_t load_defaults(const struct loader *loader, tg_error_t *error)
     for (size_t i = 0; i < program->option_count; i++) {
         tg_option_t option = program->options[i];
         const char *text = option.fallback == NULL ? "" : option.fallback;
-        bool is_text = option.type == TG_OPT_STR || option.type == TG_OPT_SECRET;
+        bool is_text = tg_config_is_text(&option);
         if (text[0] == '\0' && !is_text)
             continue; /* stays zero */
         if (text[0] == '\0')
@@ -158,7 +158,7 @@ static tg_status_t set_from_line(struct loader *loader, tg_str_t name, tg_str_t 
     bool from_file = false;
     if (option == NULL && cut_suffix(&base, TG_STR(FILE_SUFFIX))) {
         option = find_option(program, base);
-        from_file = option != NULL && option->type == TG_OPT_SECRET;
+        from_file = option != NULL && tg_config_kind(option) == TG_OPT_SECRET;
         option = from_file ? option : NULL;
     }
     if (option == NULL && tg_str_eq(loader->section, TG_STR(SHARED_SECTION)))
@@ -224,7 +224,7 @@ static const tg_option_t *find_env_option(const tg_program_t *program, tg_str_t 
             *out_from_file = false;
             return option;
         }
-        if (has_suffix && option->type == TG_OPT_SECRET && tg_str_eq(own, base))
+        if (has_suffix && tg_config_kind(option) == TG_OPT_SECRET && tg_str_eq(own, base))
             by_file = option;
     }
     *out_from_file = true;
@@ -282,7 +282,7 @@ static tg_status_t set_from_argument(const struct loader *loader, const char *ar
     if (option == NULL)
         return tg_error_set(error, TG_INVALID, "unknown option --%.*s; --help lists them",
                             name.len < 64 ? (int)name.len : 64, name.ptr);
-    if (option->type == TG_OPT_SECRET)
+    if (tg_config_kind(option) == TG_OPT_SECRET)
         return tg_error_set(error, TG_DENIED,
                             "%s is a secret: give it by environment, file or secret's file",
                             option->name);
@@ -361,7 +361,7 @@ static tg_status_t check_required(const struct loader *loader, tg_error_t *error
 {
     for (size_t i = 0; i < loader->program->option_count; i++) {
         const tg_option_t *option = &loader->program->options[i];
-        if ((option->type != TG_OPT_STR && option->type != TG_OPT_SECRET) || option->min <= 0)
+        if (!tg_config_is_text(option) || option->min <= 0)
             continue;
         const char *text = *(char **)field_of(loader, option);
         assert(text != NULL); /* each source, the default included, sets it */
@@ -371,8 +371,8 @@ static tg_status_t check_required(const struct loader *loader, tg_error_t *error
         tg_config_env_name(loader->program->name, option->name, name);
         return tg_error_set(error, TG_INVALID, "%s is required: set %s%s, or %s in [%s]",
                             option->name, name,
-                            option->type == TG_OPT_SECRET ? " or " ENV_SUFFIX : "", option->name,
-                            loader->program->name);
+                            tg_config_kind(option) == TG_OPT_SECRET ? " or " ENV_SUFFIX : "",
+                            option->name, loader->program->name);
     }
     return TG_OK;
 }

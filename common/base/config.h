@@ -10,7 +10,10 @@
  *
  * Values carry units: "200ms", "5s", "10m", "24h", "64KiB", "10MiB".
  *
- * Threads: used at start-up by one thread; the filled struct is read-only after that. */
+ * A running program can read its settings again (tg_config_reload): what is marked TG_OPT_LIVE may
+ * have changed then, anything else not. It gets a new struct; the one in use is never written to.
+ *
+ * Threads: used by one thread, the main one; a filled struct is read-only after that. */
 #ifndef TG_CONFIG_H
 #define TG_CONFIG_H
 
@@ -20,13 +23,14 @@
 #define TG_CONFIG_SECRET_MAX 4096              /* bytes of a secret's file */
 
 typedef enum tg_option_type {
-    TG_OPT_STR,    /* char *, owned by the config struct; min/max bound its length */
-    TG_OPT_SECRET, /* as TG_OPT_STR; never printed */
-    TG_OPT_UINT,   /* uint64_t */
-    TG_OPT_MS,     /* uint64_t milliseconds */
-    TG_OPT_BYTES,  /* uint64_t bytes */
-    TG_OPT_BOOL,   /* bool: true/false/yes/no/on/off/1/0 */
-    TG_OPT_DOUBLE, /* double; min/max bound it */
+    TG_OPT_STR,         /* char *, owned by the config struct; min/max bound its length */
+    TG_OPT_SECRET,      /* as TG_OPT_STR; never printed */
+    TG_OPT_UINT,        /* uint64_t */
+    TG_OPT_MS,          /* uint64_t milliseconds */
+    TG_OPT_BYTES,       /* uint64_t bytes */
+    TG_OPT_BOOL,        /* bool: true/false/yes/no/on/off/1/0 */
+    TG_OPT_DOUBLE,      /* double; min/max bound it */
+    TG_OPT_LIVE = 0x10, /* with one of these by "|": may change while the program runs */
 } tg_option_type_t;
 
 typedef struct tg_option {
@@ -44,6 +48,7 @@ typedef struct tg_program {
     const char *summary;
     const tg_option_t *options;
     size_t option_count;
+    size_t config_size; /* of the config struct; 0: its settings are not read again */
 } tg_program_t;
 
 typedef enum tg_config_action {
@@ -59,6 +64,14 @@ typedef enum tg_config_action {
 TG_NODISCARD tg_status_t tg_config_load(const tg_program_t *program, int argc, char **argv,
                                         void *config, tg_config_action_t *out_action,
                                         tg_error_t *error);
+
+/* Reads all sources again into `fresh` (zeroed by the caller) and compares with those in use.
+ * Appends to `changed` the names of options that differ, separated by ", ". TG_CONFLICT names one
+ * that may not change while the program runs; other failures are as those of tg_config_load. Call
+ * tg_config_dispose for `fresh` in every case. */
+TG_NODISCARD tg_status_t tg_config_reload(const tg_program_t *program, int argc, char **argv,
+                                          const void *in_use, void *fresh, tg_buf_t *changed,
+                                          tg_error_t *error);
 
 /* Frees the strings in `config`; secrets are wiped. */
 void tg_config_dispose(const tg_program_t *program, void *config);

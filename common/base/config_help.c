@@ -33,15 +33,18 @@ void tg_config_print_help(const tg_program_t *program, FILE *out)
         "       tidegate-%s --help | --version | --check-config | --print-env\n\n"
         "Settings, the later winning: default, [tidegate] and [%s] of the file of --config\n"
         "or TIDEGATE_CONFIG, environment, command line. A secret also comes from the file\n"
-        "named by <VARIABLE>_FILE or <name>_file, and never from the command line.\n",
+        "named by <VARIABLE>_FILE or <name>_file, and never from the command line. Those marked\n"
+        "(reload) may change while it runs: SIGHUP reads all settings again, whole or not at "
+        "all.\n",
         program->name, program->summary, program->name, program->name, program->name);
     for (size_t i = 0; i < program->option_count; i++) {
         const tg_option_t *option = &program->options[i];
         tg_config_env_name(program->name, option->name, name);
         tg_config_describe(option, allowed, sizeof(allowed));
-        (void)fprintf(out, "\n  %s%s\n      %s\n      %s; default: %s\n      %s\n",
-                      option->type == TG_OPT_SECRET ? "" : "--", option->name, option->help,
-                      allowed, default_of(option)[0] == '\0' ? "none" : default_of(option), name);
+        (void)fprintf(out, "\n  %s%s%s\n      %s\n      %s; default: %s\n      %s\n",
+                      tg_config_kind(option) == TG_OPT_SECRET ? "" : "--", option->name,
+                      (option->type & TG_OPT_LIVE) != 0 ? " (reload)" : "", option->help, allowed,
+                      default_of(option)[0] == '\0' ? "none" : default_of(option), name);
     }
 }
 
@@ -65,7 +68,7 @@ void tg_config_print_env(const tg_program_t *program, FILE *out)
         const tg_option_t *option = &program->options[i];
         tg_config_env_name(program->name, option->name, name);
         tg_config_describe(option, allowed, sizeof(allowed));
-        bool secret = option->type == TG_OPT_SECRET;
+        bool secret = tg_config_kind(option) == TG_OPT_SECRET;
         (void)fprintf(out, "\n# %s\n# %s%s\n%s%s=", option->help, allowed,
                       secret ? "; or the path of its file in …_FILE" : "", secret ? "# " : "",
                       name);

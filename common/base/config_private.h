@@ -15,6 +15,16 @@
  * byte. Returns the length. */
 size_t tg_config_env_name(const char *program, const char *option, char out[TG_CONFIG_ENV_MAX]);
 
+static inline tg_option_type_t tg_config_kind(const tg_option_t *option)
+{
+    return (tg_option_type_t)(option->type & ~(unsigned)TG_OPT_LIVE);
+}
+
+static inline bool tg_config_is_text(const tg_option_t *option)
+{
+    return tg_config_kind(option) == TG_OPT_STR || tg_config_kind(option) == TG_OPT_SECRET;
+}
+
 /* Writes what a value of this option may be: "a whole number from 1 to 50000". */
 void tg_config_describe(const tg_option_t *option, char *out, size_t size);
 

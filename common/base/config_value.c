@@ -43,9 +43,9 @@ static void put_with_unit(char *out, size_t size, double value, const struct uni
 
 static void put_bound(const tg_option_t *option, double bound, char *out, size_t size)
 {
-    if (option->type == TG_OPT_MS)
+    if (tg_config_kind(option) == TG_OPT_MS)
         put_with_unit(out, size, bound, ms_units, TG_ARRAY_LEN(ms_units));
-    else if (option->type == TG_OPT_BYTES)
+    else if (tg_config_kind(option) == TG_OPT_BYTES)
         put_with_unit(out, size, bound, byte_units, TG_ARRAY_LEN(byte_units));
     else
         (void)snprintf(out, size, "%.15g", bound);
@@ -62,17 +62,17 @@ void tg_config_describe(const tg_option_t *option, char *out, size_t size)
         [TG_OPT_DOUBLE] = "a number from %s to %s",
     };
     assert(option != NULL);
-    if (option->type == TG_OPT_BOOL) {
+    if (tg_config_kind(option) == TG_OPT_BOOL) {
         (void)snprintf(out, size, "true or false");
         return;
     }
-    assert((size_t)option->type < TG_ARRAY_LEN(kinds));
+    assert((size_t)tg_config_kind(option) < TG_ARRAY_LEN(kinds));
     char low[NUMBER_MAX + 1], high[NUMBER_MAX + 1];
     put_bound(option, option->min, low, sizeof(low));
     put_bound(option, option->max, high, sizeof(high));
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral" /* the formats stand in the table above */
-    (void)snprintf(out, size, kinds[option->type], low, high);
+    (void)snprintf(out, size, kinds[tg_config_kind(option)], low, high);
 #pragma GCC diagnostic pop
 }
 
@@ -102,8 +102,9 @@ static tg_status_t parse_uint(const tg_option_t *option, tg_str_t value, void *f
 
 static tg_status_t parse_with_unit(const tg_option_t *option, tg_str_t value, void *field)
 {
-    const struct unit *units = option->type == TG_OPT_MS ? ms_units : byte_units;
-    size_t count = option->type == TG_OPT_MS ? TG_ARRAY_LEN(ms_units) : TG_ARRAY_LEN(byte_units);
+    const struct unit *units = tg_config_kind(option) == TG_OPT_MS ? ms_units : byte_units;
+    size_t count =
+        tg_config_kind(option) == TG_OPT_MS ? TG_ARRAY_LEN(ms_units) : TG_ARRAY_LEN(byte_units);
     size_t digits = 0;
     while (digits < value.len && value.ptr[digits] >= '0' && value.ptr[digits] <= '9')
         digits++;
@@ -115,7 +116,7 @@ static tg_status_t parse_with_unit(const tg_option_t *option, tg_str_t value, vo
         if (tg_str_eq(suffix, tg_str_from(units[i].name)))
             factor = units[i].factor;
     }
-    if (suffix.len == 0 && (number == 0 || option->type == TG_OPT_BYTES))
+    if (suffix.len == 0 && (number == 0 || tg_config_kind(option) == TG_OPT_BYTES))
         factor = 1;
     if (factor == 0 || __builtin_mul_overflow(number, factor, &number) ||
         !in_range(option, (double)number))
@@ -153,10 +154,10 @@ static tg_status_t parse_double(const tg_option_t *option, tg_str_t value, void 
 void tg_config_clear_field(const tg_option_t *option, void *field)
 {
     assert(option != NULL);
-    if (option->type != TG_OPT_STR && option->type != TG_OPT_SECRET)
+    if (!tg_config_is_text(option))
         return;
     char **text = field;
-    if (*text != NULL && option->type == TG_OPT_SECRET)
+    if (*text != NULL && tg_config_kind(option) == TG_OPT_SECRET)
         explicit_bzero(*text, strlen(*text));
     free(*text);
     *text = NULL;
@@ -190,15 +191,15 @@ tg_status_t tg_config_parse_value(const tg_option_t *option, tg_str_t value, voi
 {
     assert(option != NULL);
     assert(field != NULL);
-    assert((size_t)option->type < TG_ARRAY_LEN(parsers));
-    tg_status_t status = parsers[option->type](option, value, field);
+    assert((size_t)tg_config_kind(option) < TG_ARRAY_LEN(parsers));
+    tg_status_t status = parsers[tg_config_kind(option)](option, value, field);
     if (status == TG_OK)
         return TG_OK;
     if (status == TG_NOMEM)
         return tg_error_set(error, TG_NOMEM, "%s: out of memory", option->name);
     char allowed[160];
     tg_config_describe(option, allowed, sizeof(allowed));
-    if (option->type == TG_OPT_SECRET)
+    if (tg_config_kind(option) == TG_OPT_SECRET)
         return tg_error_set(error, status, "%s: not accepted; allowed: %s", option->name, allowed);
     tg_buf_t shown = tg_buf_make(SHOWN_JSON_MAX);
     tg_buf_json_string(&shown,

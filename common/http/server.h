@@ -53,16 +53,16 @@ typedef struct tg_http_config {
     {"http.listen", TG_OPT_STR, offsetof(S, m.listen), "127.0.0.1:" port, 3, 255, "Address and port of the API."},                    \
     {"http.admin_listen", TG_OPT_STR, offsetof(S, m.admin_listen), "127.0.0.1:" admin_port, 3, 255, "Address and port of /health, /ready and /metrics."}, \
     {"http.threads", TG_OPT_UINT, offsetof(S, m.threads), "1", 1, 64, "Event-loop threads."},                                         \
-    {"http.max_connections", TG_OPT_UINT, offsetof(S, m.max_connections), "10000", 1, 1000000, "Open client connections per thread; more wait in the kernel's backlog."}, \
-    {"http.max_inflight", TG_OPT_UINT, offsetof(S, m.max_inflight), "4096", 1, 1000000, "Requests in flight per thread; more are answered 503 overloaded."}, \
-    {"http.header_timeout", TG_OPT_MS, offsetof(S, m.header_timeout_ms), "10s", 100, 600000, "A request must have arrived whole within this."}, \
-    {"http.idle_timeout", TG_OPT_MS, offsetof(S, m.idle_timeout_ms), "75s", 100, 3600000, "A kept connection without a request is closed after this."}, \
-    {"http.write_timeout", TG_OPT_MS, offsetof(S, m.write_timeout_ms), "10s", 100, 600000, "A client that accepts no byte for this long is cut."}, \
-    {"http.deadline", TG_OPT_MS, offsetof(S, m.deadline_ms), "10s", 100, 600000, "Longest time to an answer; 504 after it."},           \
-    {"http.drain", TG_OPT_MS, offsetof(S, m.drain_ms), "8s", 0, 600000, "On SIGTERM, longest wait for requests in flight."},                \
-    {"http.max_buffered", TG_OPT_BYTES, offsetof(S, m.max_buffered), "256MiB", 1048576, 1099511627776.0, "Bytes of requests held per thread; above it the largest that are still arriving are answered 503."}, \
-    {"http.tls_cert", TG_OPT_STR, offsetof(S, m.tls_cert), "", 0, 4095, "PEM file of the API's certificate and its chain; empty: no TLS."}, \
-    {"http.tls_key", TG_OPT_STR, offsetof(S, m.tls_key), "", 0, 4095, "PEM file of its key, without a pass phrase."}
+    {"http.max_connections", TG_OPT_UINT | TG_OPT_LIVE, offsetof(S, m.max_connections), "10000", 1, 1000000, "Open client connections per thread; more wait in the kernel's backlog."}, \
+    {"http.max_inflight", TG_OPT_UINT | TG_OPT_LIVE, offsetof(S, m.max_inflight), "4096", 1, 1000000, "Requests in flight per thread; more are answered 503 overloaded."}, \
+    {"http.header_timeout", TG_OPT_MS | TG_OPT_LIVE, offsetof(S, m.header_timeout_ms), "10s", 100, 600000, "A request must have arrived whole within this."}, \
+    {"http.idle_timeout", TG_OPT_MS | TG_OPT_LIVE, offsetof(S, m.idle_timeout_ms), "75s", 100, 3600000, "A kept connection without a request is closed after this."}, \
+    {"http.write_timeout", TG_OPT_MS | TG_OPT_LIVE, offsetof(S, m.write_timeout_ms), "10s", 100, 600000, "A client that accepts no byte for this long is cut."}, \
+    {"http.deadline", TG_OPT_MS | TG_OPT_LIVE, offsetof(S, m.deadline_ms), "10s", 100, 600000, "Longest time to an answer; 504 after it."},           \
+    {"http.drain", TG_OPT_MS | TG_OPT_LIVE, offsetof(S, m.drain_ms), "8s", 0, 600000, "On SIGTERM, longest wait for requests in flight."},                \
+    {"http.max_buffered", TG_OPT_BYTES | TG_OPT_LIVE, offsetof(S, m.max_buffered), "256MiB", 1048576, 1099511627776.0, "Bytes of requests held per thread; above it the largest that are still arriving are answered 503."}, \
+    {"http.tls_cert", TG_OPT_STR | TG_OPT_LIVE, offsetof(S, m.tls_cert), "", 0, 4095, "PEM file of the API's certificate and its chain; empty: no TLS."}, \
+    {"http.tls_key", TG_OPT_STR | TG_OPT_LIVE, offsetof(S, m.tls_key), "", 0, 4095, "PEM file of its key, without a pass phrase."}
 // clang-format on
 
 /* The shape of error bodies. */
@@ -138,13 +138,22 @@ TG_NODISCARD tg_status_t tg_http_server_reload(tg_http_server_t *server,
                                                const tg_http_config_t *config, const void *options,
                                                tg_error_t *error);
 
+/* Asks the process to read its settings again, as SIGHUP does. `done` comes later on the request's
+ * loop: what has changed ("http.deadline, certificate"), or the error's text. NULL: this process
+ * cannot, or too many ask at once. */
+typedef struct tg_http_reload tg_http_reload_t;
+typedef void (*tg_http_reload_fn)(void *user, tg_status_t status, tg_str_t changed,
+                                  const char *error);
+tg_http_reload_t *tg_http_reload_ask(const tg_http_req_t *req, tg_http_reload_fn done, void *user);
+void tg_http_reload_cancel(tg_http_reload_t *reload); /* `done` will not come */
+
 /* The ports in use; of interest when the configuration says port 0. */
 uint16_t tg_http_server_port(const tg_http_server_t *server);
 uint16_t tg_http_server_admin_port(const tg_http_server_t *server);
 
 /* Whole life of a service process: blocks signals, opens, waits for SIGTERM or SIGINT, drains,
- * closes. Returns the process's exit code. Call it before other threads exist, or with those
- * signals blocked in them. */
+ * closes. SIGHUP reads the settings again (common/observe/program.h). Returns the exit code. Call
+ * it before other threads exist, or with those signals blocked in them. */
 int tg_http_server_run(const tg_http_service_t *service);
 
 /* --- what a handler reads; all borrowed until the answer --- */

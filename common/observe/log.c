@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -26,7 +27,7 @@
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 
 static char service_name[TG_LOG_SERVICE_MAX + 1] = "tidegate";
-static tg_log_level_t lowest_level = TG_LOG_INFO;
+static _Atomic tg_log_level_t lowest_level = TG_LOG_INFO;
 
 struct window {
     const char *event; /* a literal; NULL in a free slot */
@@ -175,20 +176,35 @@ static void flush_at_exit(void)
         emit_summary(&late[i]);
 }
 
-tg_status_t tg_log_open(const char *service, const char *level, tg_error_t *error)
+tg_status_t tg_log_parse_level(const char *name, tg_log_level_t *out_level, tg_error_t *error)
 {
-    assert(service != NULL);
-    assert(level != NULL);
-    static bool registered;
+    assert(name != NULL);
     size_t found = 0;
-    while (found < TG_ARRAY_LEN(level_names) && strcmp(level_names[found], level) != 0)
+    while (found < TG_ARRAY_LEN(level_names) && strcmp(level_names[found], name) != 0)
         found++;
     if (found == TG_ARRAY_LEN(level_names))
         return tg_error_set(error, TG_INVALID,
-                            "log.level: \"%.32s\" is none of debug, info, warn, error", level);
+                            "log.level: \"%.32s\" is none of debug, info, warn, error", name);
+    *out_level = (tg_log_level_t)found;
+    return TG_OK;
+}
+
+void tg_log_set_level(tg_log_level_t level)
+{
+    atomic_store_explicit(&lowest_level, level, memory_order_relaxed);
+}
+
+tg_status_t tg_log_open(const char *service, const char *level, tg_error_t *error)
+{
+    assert(service != NULL);
+    static bool registered;
+    tg_log_level_t lowest = TG_LOG_INFO;
+    tg_status_t status = tg_log_parse_level(level, &lowest, error);
+    if (status != TG_OK)
+        return status;
+    tg_log_set_level(lowest);
     assert(strlen(service) <= TG_LOG_SERVICE_MAX);
     memcpy(service_name, service, strlen(service) + 1);
-    lowest_level = (tg_log_level_t)found;
     if (!registered && atexit(flush_at_exit) != 0)
         return tg_error_set(error, TG_NOMEM, "no room for an exit handler");
     registered = true;
@@ -201,7 +217,7 @@ void tg_log_write(tg_log_level_t level, const char *event, const tg_log_field_t 
     assert((size_t)level < TG_ARRAY_LEN(level_names));
     assert(event != NULL);
     assert(fields != NULL || count == 0);
-    if (level < lowest_level)
+    if (level < atomic_load_explicit(&lowest_level, memory_order_relaxed))
         return;
     int saved_errno = errno; /* callers report errno after logging as well */
     uint64_t second = tg_time_mono_ms() / 1000;

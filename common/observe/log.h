@@ -30,6 +30,11 @@ typedef struct tg_log_field {
 /* Names the service and the lowest level written ("debug", "info", "warn", "error"). */
 TG_NODISCARD tg_status_t tg_log_open(const char *service, const char *level, tg_error_t *error);
 
+/* The level of that name, and another lowest level while the program runs. */
+TG_NODISCARD tg_status_t tg_log_parse_level(const char *name, tg_log_level_t *out_level,
+                                            tg_error_t *error);
+void tg_log_set_level(tg_log_level_t level);
+
 /* Writes one line; fields in the given order. `event` is a snake_case literal. */
 void tg_log_write(tg_log_level_t level, const char *event, const tg_log_field_t *fields,
                   size_t count);

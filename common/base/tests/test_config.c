@@ -30,15 +30,19 @@ static const tg_option_t options[] = {
     {"kafka.brokers", TG_OPT_STR,    AT(brokers),     "localhost:9092", 1,    64,       "Bootstrap servers."},
     {"db.password",   TG_OPT_SECRET, AT(password),    "",               0,    32,       "Password."},
     {"http.threads",  TG_OPT_UINT,   AT(threads),     "2",              1,    64,       "Threads."},
-    {"batch.linger",  TG_OPT_MS,     AT(linger_ms),   "200ms",          1,    10000,    "Longest wait."},
+    {"batch.linger",  TG_OPT_MS | TG_OPT_LIVE, AT(linger_ms), "200ms",   1,    10000,    "Longest wait."},
     {"queue.bytes",   TG_OPT_BYTES,  AT(queue_bytes), "64KiB",          1024, 10 << 20, "Bytes held."},
     {"cache.enabled", TG_OPT_BOOL,   AT(enabled),     "true",           0,    1,        "Whether to cache."},
     {"sample.ratio",  TG_OPT_DOUBLE, AT(ratio),       "0.5",            0,    1,        "Share sampled."},
-    {"demo.note",     TG_OPT_STR,    AT(note),        "",               0,    64,       "Any text."},
+    {"demo.note",     TG_OPT_STR | TG_OPT_LIVE, AT(note),     "",        0,    64,       "Any text."},
 };
 // clang-format on
 
-static const tg_program_t program = {"demo", "shows settings.", options, TG_ARRAY_LEN(options)};
+static const tg_program_t program = {.name = "demo",
+                                     .summary = "shows settings.",
+                                     .options = options,
+                                     .option_count = TG_ARRAY_LEN(options),
+                                     .config_size = sizeof(struct demo)};
 
 struct run {
     struct demo config;
@@ -199,7 +203,7 @@ static void a_required_text_must_come_from_somewhere(void **state)
     (void)state;
     tg_option_t required = options[0];
     required.fallback = NULL;
-    const tg_program_t strict = {"demo", "", &required, 1};
+    const tg_program_t strict = {.name = "demo", .options = &required, .option_count = 1};
     struct demo config = {0};
     tg_config_action_t action;
     tg_error_t error;
@@ -361,6 +365,89 @@ static void check_config_says_whether_it_would_start(void **state)
     assert_refused("--check-config", "--http.threads=0", "http.threads");
 }
 
+/* --- read again --- */
+
+struct again {
+    struct demo config;
+    tg_status_t status;
+    tg_buf_t changed;
+    tg_error_t error;
+};
+
+static struct again reload(const struct demo *in_use)
+{
+    struct again again = {.changed = tg_buf_make(256)};
+    static char path[64];
+    (void)snprintf(path, sizeof(path), "--config=%s", file_path);
+    char *argv[] = {(char *)"tidegate-demo", path, NULL};
+    again.status =
+        tg_config_reload(&program, 2, argv, in_use, &again.config, &again.changed, &again.error);
+    return again;
+}
+
+static void forget(struct again *again)
+{
+    tg_buf_dispose(&again->changed);
+    tg_config_dispose(&program, &again->config);
+}
+
+static void what_may_change_is_read_again_and_named(void **state)
+{
+    (void)state;
+    struct run run = load(write_file("[demo]\nbatch.linger = 1s\nhttp.threads = 3\n"), NULL);
+    assert_int_equal(run.status, TG_OK);
+    struct again same = reload(&run.config);
+    assert_int_equal(same.status, TG_OK);
+    assert_int_equal(same.changed.len, 0);
+    forget(&same);
+    (void)write_file("[demo]\nbatch.linger = 2s\nhttp.threads = 3\ndemo.note = new\n");
+    struct again other = reload(&run.config);
+    assert_int_equal(other.status, TG_OK);
+    assert_true(tg_str_eq(tg_buf_view(&other.changed), TG_STR("batch.linger, demo.note")));
+    assert_int_equal(other.config.linger_ms, 2000);
+    assert_string_equal(other.config.note, "new");
+    assert_int_equal(run.config.linger_ms, 1000);
+    forget(&other);
+    tg_config_dispose(&program, &run.config);
+}
+
+static void a_change_that_needs_a_restart_is_refused_by_name(void **state)
+{
+    (void)state;
+    struct run run = load(write_file("[demo]\nbatch.linger = 1s\n"), NULL);
+    assert_int_equal(run.status, TG_OK);
+    static const char *const texts[] = {"http.threads = 3",     "kafka.brokers = other:9092",
+                                        "db.password = secret", "cache.enabled = no",
+                                        "sample.ratio = 0.25",  "queue.bytes = 1MiB"};
+    for (size_t i = 0; i < TG_ARRAY_LEN(texts); i++) {
+        char text[128];
+        (void)snprintf(text, sizeof(text), "[demo]\nbatch.linger = 2s\n%s\n", texts[i]);
+        (void)write_file(text);
+        struct again again = reload(&run.config);
+        assert_int_equal(again.status, TG_CONFLICT);
+        assert_int_equal(strncmp(again.error.text, texts[i], strcspn(texts[i], " ")), 0);
+        assert_non_null(strstr(again.error.text, "restart"));
+        assert_null(strstr(again.error.text, "secret"));
+        forget(&again);
+    }
+    tg_config_dispose(&program, &run.config);
+}
+
+static void a_bad_file_is_refused_with_its_line(void **state)
+{
+    (void)state;
+    struct run run = load(write_file("[demo]\nbatch.linger = 1s\n"), NULL);
+    assert_int_equal(run.status, TG_OK);
+    (void)write_file("[demo]\n\nbatch.linger = 1 second\n");
+    struct again again = reload(&run.config);
+    assert_int_equal(again.status, TG_INVALID);
+    assert_non_null(strstr(again.error.text, file_path));
+    assert_non_null(strstr(again.error.text, "line 3"));
+    assert_non_null(strstr(again.error.text, "batch.linger"));
+    forget(&again);
+    tg_config_dispose(&program, &run.config);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup(name, clear_environment)
@@ -379,6 +466,9 @@ int main(void)
         TEST(help_lists_each_option_even_with_a_bad_environment),
         TEST(print_env_is_a_valid_environment),
         TEST(check_config_says_whether_it_would_start),
+        TEST(what_may_change_is_read_again_and_named),
+        TEST(a_change_that_needs_a_restart_is_refused_by_name),
+        TEST(a_bad_file_is_refused_with_its_line),
     };
     return cmocka_run_group_tests(tests, make_file, remove_file);
 }

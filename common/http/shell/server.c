@@ -13,6 +13,7 @@
 #include "common/http/guard.h"
 #include "common/http/shell/shell.h"
 #include "common/observe/log.h"
+#include "common/observe/program.h"
 
 #define TG_HTTP_CUT_MS  1000      /* after the drain: time for the cut answers to leave */
 #define KEPT_PER_THREAD (8 << 20) /* bytes of freed memory */
@@ -273,6 +274,7 @@ void tg_http_server_close(tg_http_server_t *server)
     for (size_t i = 0; server->threads != NULL && i <= server->api_count; i++)
         release_thread(&server->threads[i], i < server->thread_count);
     free(server->threads);
+    tg_http_reload_end(server);
     tg_http_settings_unref(server->settings);
     tg_metrics_destroy(server->metrics);
     pthread_mutex_destroy(&server->mutex);
@@ -295,7 +297,7 @@ uint16_t tg_http_server_admin_port(const tg_http_server_t *server)
 
 /* --- the process --- */
 
-static int wait_for_end(const sigset_t *signals)
+static int wait_for_end(tg_http_server_t *server, const sigset_t *signals)
 {
     int signal_number = 0;
     for (;;) {
@@ -303,7 +305,10 @@ static int wait_for_end(const sigset_t *signals)
             continue;
         if (signal_number == SIGTERM || signal_number == SIGINT)
             return signal_number;
-        tg_log_info("signal_ignored", TG_F_INT("signal", signal_number));
+        if (tg_program_can_reload())
+            tg_http_reload_run(server);
+        else
+            tg_log_info("signal_ignored", TG_F_INT("signal", signal_number));
     }
 }
 
@@ -348,7 +353,9 @@ int tg_http_server_run(const tg_http_service_t *service)
                 TG_F_INT("port", tg_http_server_port(server)),
                 TG_F_TEXT("admin_listen", service->config->admin_listen),
                 TG_F_INT("threads", service->config->threads));
-    int signal_number = wait_for_end(&signals);
+    if (tg_program_can_reload())
+        tg_http_reload_allow(server);
+    int signal_number = wait_for_end(server, &signals);
     tg_log_info("draining", TG_F_INT("signal", signal_number));
     size_t cut = tg_http_server_drain(server);
     tg_http_server_close(server);

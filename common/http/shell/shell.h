@@ -45,6 +45,7 @@ enum { CANCEL_GONE, CANCEL_DEADLINE, CANCEL_DRAIN };
 #define TG_HTTP_H2O_CHUNKS      16   /* freed pool chunks that h2o keeps per thread */
 #define TG_HTTP_LINGERS_MAX     1024 /* closing connections whose input is still drained */
 #define TG_HTTP_LINGER_MS       1000
+#define TG_HTTP_RELOADS_MAX     16
 #define TG_HTTP_LINGER_BYTES    ((size_t)64 << 20)
 
 typedef struct tg_http_thread tg_http_thread_t;
@@ -146,6 +147,9 @@ struct tg_http_server {
     pthread_mutex_t mutex; /* guards what follows; `changed` is signalled with it */
     pthread_cond_t changed;
     size_t running, failed, drained;
+    bool reloads_on;           /* somebody waits for SIGHUP */
+    tg_http_reload_t *reloads; /* asked for by requests; owned */
+    size_t reload_count;
     tg_error_t start_error;
     pthread_mutex_t ready_mutex; /* one caller of service->ready at a time */
 };
@@ -157,6 +161,11 @@ void tg_http_thread_settle(void *thread);      /* posted: takes next_settings */
 void tg_http_thread_cut(void *thread);         /* posted: ends what is still in flight */
 void tg_http_conn_request_done(tg_http_conn_t *conn);
 void tg_http_conn_linger(tg_http_conn_t *conn); /* the coming close must not destroy the answer */
+
+/* reload.c */
+void tg_http_reload_allow(tg_http_server_t *server);
+void tg_http_reload_run(tg_http_server_t *server); /* on SIGHUP */
+void tg_http_reload_end(tg_http_server_t *server); /* the loops have ended */
 
 /* linger.c */
 void tg_http_linger_start(tg_http_thread_t *thread, int fd); /* takes `fd` */

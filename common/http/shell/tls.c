@@ -114,6 +114,13 @@ tg_status_t tg_http_tls_open(const char *cert_path, const char *key_path, SSL_CT
     return TG_OK;
 }
 
+bool tg_http_tls_same(const SSL_CTX *a, const SSL_CTX *b)
+{
+    if (a == NULL || b == NULL)
+        return a == b;
+    return X509_cmp(SSL_CTX_get0_certificate(a), SSL_CTX_get0_certificate(b)) == 0;
+}
+
 /* --- the handshake --- */
 
 /* The answer stands on a line of its own because the client speaks no TLS. */

@@ -24,6 +24,9 @@ TG_NODISCARD tg_status_t tg_http_tls_open(const char *cert_path, const char *key
                                           SSL_CTX **out_tls, int64_t *out_not_after_s,
                                           tg_error_t *error);
 
+/* Whether both are over the same certificate; NULL is one too. */
+bool tg_http_tls_same(const SSL_CTX *a, const SSL_CTX *b);
+
 /* The handshake of a connection that has just been accepted; then h2o takes it, or it is closed. */
 void tg_http_tls_begin(struct tg_http_conn *conn, SSL_CTX *tls);
 
