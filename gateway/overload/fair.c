@@ -10,6 +10,9 @@
 
 #define BUCKETS     1024 /* of the table; a power of two */
 #define LEAST_LIMIT 4
+#define TURN        100 /* weight, a plan's default: one request of cost 1 in a turn, not a burst */
+#define FRESH_US    ((uint64_t)(5 * TG_US_PER_MS))
+#define FAR_LONGER  4
 
 struct tg_fair_flow {
     h2o_linklist_t items;
@@ -120,25 +123,51 @@ static void end_turn(tg_fair_t *fair, struct tg_fair_flow *flow)
     h2o_linklist_insert(&fair->rings[flow->band], &flow->turn);
 }
 
-/* The next item in order, by deficit round robin; something waits. A turn goes round at most as
- * often as the largest cost has weights in it. */
+static struct tg_fair_flow *flow_of(h2o_linklist_t *turn)
+{
+    return H2O_STRUCT_FROM_MEMBER(struct tg_fair_flow, turn, turn);
+}
+
+/* What the flow's first item takes of its weight. */
+static uint64_t price_of(const struct tg_fair_flow *flow)
+{
+    return TURN * (uint64_t)item_of(flow->items.next)->cost;
+}
+
+/* Nobody's next turn is enough: gives all of them those that the nearest one needs before. */
+static void skip_turns(h2o_linklist_t *ring)
+{
+    uint64_t least = UINT64_MAX;
+    for (h2o_linklist_t *at = ring->next; at != ring; at = at->next) {
+        const struct tg_fair_flow *flow = flow_of(at);
+        assert(!flow->begun && price_of(flow) > flow->deficit);
+        uint64_t turns = (price_of(flow) - flow->deficit - 1) / flow->weight;
+        least = turns < least ? turns : least;
+    }
+    for (h2o_linklist_t *at = ring->next; at != ring; at = at->next)
+        flow_of(at)->deficit += least * flow_of(at)->weight;
+}
+
+/* The next item in order, by deficit round robin; something waits. The ring is gone round twice at
+ * most. */
 static tg_fair_item_t *next_item(tg_fair_t *fair)
 {
     h2o_linklist_t *ring = &fair->rings[TG_BAND_FIRST];
     if (h2o_linklist_is_empty(ring))
         ring = &fair->rings[TG_BAND_SECOND];
-    for (;;) {
-        struct tg_fair_flow *flow = H2O_STRUCT_FROM_MEMBER(struct tg_fair_flow, turn, ring->next);
-        tg_fair_item_t *item = item_of(flow->items.next);
+    for (size_t tried = 0;; tried++) {
+        struct tg_fair_flow *flow = flow_of(ring->next);
         if (!flow->begun) {
             flow->begun = true;
             flow->deficit += flow->weight;
         }
-        if (flow->deficit >= item->cost) {
-            flow->deficit -= item->cost;
-            return item;
+        if (flow->deficit >= price_of(flow)) {
+            flow->deficit -= price_of(flow);
+            return item_of(flow->items.next);
         }
         end_turn(fair, flow);
+        if (tried == fair->flows)
+            skip_turns(ring);
     }
 }
 
@@ -181,7 +210,7 @@ static struct tg_fair_flow *longest(const tg_fair_t *fair)
     for (size_t i = 0; i < TG_BAND_COUNT; i++) {
         const h2o_linklist_t *ring = &fair->rings[i];
         for (h2o_linklist_t *at = ring->next; at != ring; at = at->next) {
-            struct tg_fair_flow *flow = H2O_STRUCT_FROM_MEMBER(struct tg_fair_flow, turn, at);
+            struct tg_fair_flow *flow = flow_of(at);
             if (is_longer(flow, most))
                 most = flow;
         }
@@ -189,8 +218,20 @@ static struct tg_fair_flow *longest(const tg_fair_t *fair)
     return most;
 }
 
+/* Whether `newest`, of the longest flow, goes for an item with which its own flow would be `with`.
+ * A refusal helps who gets it at once: what has waited is dropped only for a tenant with nothing or
+ * with far less waiting. Under a load that all tenants share these are few. */
+static bool may_drop(const tg_fair_item_t *newest, const struct tg_fair_flow *own,
+                     const struct tg_fair_flow *with)
+{
+    const struct tg_fair_flow *flow = newest->flow;
+    return own == NULL || flow->band != with->band ||
+           tg_time_mono_us() - newest->since_us <= FRESH_US ||
+           flow->cost * with->weight > FAR_LONGER * with->cost * flow->weight;
+}
+
 /* Makes room for the item by dropping somebody's newest; false when it is the item's own flow that
- * is the longest. */
+ * is the longest, or nearly so. */
 static bool make_room(tg_fair_t *fair, const tg_fair_item_t *item)
 {
     const struct tg_fair_flow *own = find_flow(fair, item->tenant, item->band);
@@ -203,6 +244,8 @@ static bool make_room(tg_fair_t *fair, const tg_fair_item_t *item)
     if (flow == NULL || flow == own || !is_longer(flow, &with))
         return false;
     tg_fair_item_t *newest = item_of(flow->items.prev);
+    if (!may_drop(newest, own, &with))
+        return false;
     take_out(fair, newest);
     newest->done(newest->arg, TG_FAIR_DROPPED);
     return true;
@@ -226,6 +269,7 @@ tg_fair_entry_t tg_fair_enter(tg_fair_t *fair, tg_fair_item_t *item)
     if (flow == NULL)
         return TG_FAIR_FULL;
     item->flow = flow;
+    item->since_us = tg_time_mono_us();
     flow->cost += item->cost;
     h2o_linklist_insert(&flow->items, &item->link);
     fair->waiting++;

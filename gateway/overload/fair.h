@@ -6,8 +6,10 @@
  * their order. Of the two bands the first always goes before the second.
  *
  * When the queue is full, the newest request of the tenant that has most waiting, for its weight,
- * is dropped: a tenant that floods the queue loses its own requests, nobody else's. A request whose
- * deadline has passed when its turn comes is dropped before any work is done for it.
+ * is dropped: a tenant that floods the queue loses its own requests, nobody else's. If that request
+ * has waited for some time and the two tenants have about as much waiting, the one that comes is
+ * refused instead: a refusal is worth most at once. A request whose deadline has passed when its
+ * turn comes is dropped before any work is done for it.
  *
  * Limits: requests that wait (given), those on their way (gateway/overload/pace.h).
  * Threads: the loop's. Times are the loop's ms, latencies µs. */
@@ -41,7 +43,7 @@ typedef struct tg_fair_item {
     /* the module's own */
     h2o_linklist_t link;
     struct tg_fair_flow *flow; /* NULL unless it waits */
-    uint64_t since_us;         /* when it left */
+    uint64_t since_us;         /* when it came to wait, then when it left */
 } tg_fair_item_t;
 
 typedef struct tg_fair tg_fair_t;

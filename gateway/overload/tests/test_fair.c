@@ -112,6 +112,22 @@ static void tenants_go_by_their_weights_whoever_came_first(void **state)
     tg_fair_destroy(fair);
 }
 
+static void tenants_of_the_usual_weight_go_one_by_one(void **state)
+{
+    (void)state;
+    begin();
+    tg_fair_t *fair = tg_fair_create(1000, LIMIT, 5000);
+    fill(fair);
+    for (uint32_t tenant = 1; tenant <= 10; tenant++) {
+        for (int i = 0; i < 20; i++)
+            enter(fair, make_request(tenant, 100, 1));
+    }
+    drain(fair);
+    for (uint32_t tenant = 1; tenant <= 10; tenant++)
+        assert_in_range(went(tenant, 55), 5, 6);
+    tg_fair_destroy(fair);
+}
+
 static void a_costly_request_waits_for_its_turns(void **state)
 {
     (void)state;
@@ -158,6 +174,28 @@ static void a_full_queue_drops_the_newest_of_who_has_most(void **state)
     assert_int_equal(enter(fair, make_request(2, 1, 1)), TG_FAIR_WAITS);
     assert_true(last->ended);
     assert_int_equal(last->end, TG_FAIR_DROPPED);
+    drain(fair);
+    tg_fair_destroy(fair);
+}
+
+static void what_has_waited_is_dropped_only_for_who_has_far_less(void **state)
+{
+    (void)state;
+    tg_fair_t *fair = tg_fair_create(12, LIMIT, 1000000);
+    begin();
+    fill(fair);
+    struct request *much[9];
+    for (size_t i = 0; i < 9; i++)
+        assert_int_equal(enter(fair, much[i] = make_request(1, 1, 1)), TG_FAIR_WAITS);
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(enter(fair, make_request(2, 1, 1)), TG_FAIR_WAITS);
+    much[8]->item.since_us -= 60000; /* as if it had come that long ago */
+    assert_int_equal(enter(fair, make_request(2, 1, 1)), TG_FAIR_FULL);
+    assert_false(much[8]->ended);
+    assert_int_equal(enter(fair, make_request(3, 1, 1)), TG_FAIR_WAITS); /* has nothing here */
+    assert_true(much[8]->ended && much[8]->end == TG_FAIR_DROPPED);
+    assert_int_equal(enter(fair, make_request(2, 1, 1)), TG_FAIR_WAITS); /* the next one is fresh */
+    assert_true(much[7]->ended && much[7]->end == TG_FAIR_DROPPED);
     drain(fair);
     tg_fair_destroy(fair);
 }
@@ -230,9 +268,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(while_there_is_room_nobody_waits),
         cmocka_unit_test(tenants_go_by_their_weights_whoever_came_first),
+        cmocka_unit_test(tenants_of_the_usual_weight_go_one_by_one),
         cmocka_unit_test(a_costly_request_waits_for_its_turns),
         cmocka_unit_test(the_second_band_waits_for_the_first),
         cmocka_unit_test(a_full_queue_drops_the_newest_of_who_has_most),
+        cmocka_unit_test(what_has_waited_is_dropped_only_for_who_has_far_less),
         cmocka_unit_test(what_is_too_late_is_dropped_when_its_turn_comes),
         cmocka_unit_test(what_is_cancelled_is_not_told),
         cmocka_unit_test(at_random_nothing_is_lost_and_no_bound_is_passed),
