@@ -14,6 +14,7 @@
 #define IDLE_POLL_MS     100  /* longest wait for a message; bounds the answer to a stop */
 #define POLL_BUDGET      4000 /* messages taken before looking whether a batch is due */
 #define MEANWHILE_BUDGET 32   /* messages taken before looking whether the server has answered */
+#define AHEAD_BATCHES    2    /* read meanwhile, at most: more would only leave the caches */
 #define BACKOFF_MIN_MS   100
 #define BACKOFF_MAX_MS   5000
 #define SHOW_EVERY_MS    1000
@@ -164,10 +165,12 @@ static void read_messages(tg_worker_thread_t *thread)
 static bool read_meanwhile(void *arg)
 {
     tg_worker_thread_t *thread = arg;
+    const size_t enough = (1 + AHEAD_BATCHES) * thread->env.config->batch_max_rows;
 
     tg_record_pool_sweep(thread->pool);
     for (unsigned n = 0; n < MEANWHILE_BUDGET; n++) {
-        if (thread->revoked || thread->consumer_fatal || thread->raw || buffer_full(thread))
+        if (thread->revoked || thread->consumer_fatal || thread->raw ||
+            thread->assignment.rows >= enough || buffer_full(thread))
             return false;
         tg_consumer_event_t event = TG_CONSUMER_NONE;
         rd_kafka_message_t *message = tg_consumer_poll(thread->consumer, 0, &event);

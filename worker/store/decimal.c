@@ -214,15 +214,40 @@ static bool carry(int64_t *limbs)
     return true;
 }
 
-size_t tg_decimal_format(const tg_decimal_t *sum, char out[TG_DECIMAL_TEXT_MAX])
+/* The digits of what is no wide sum: an integer of at most 39 digits and a place for the point. */
+static size_t format_scaled(const tg_decimal_t *sum, char *out)
 {
-    assert(sum != NULL);
+    char digits[48];
+    char *const end = digits + sizeof(digits), *at = end;
+    bool negative = sum->scaled < 0;
+    unsigned __int128 rest =
+        negative ? -(unsigned __int128)sum->scaled : (unsigned __int128)sum->scaled;
+    unsigned scale = sum->scale;
+
+    for (; scale > 0 && rest % 10 == 0; scale--)
+        rest /= 10;
+    for (unsigned i = 0; i <= scale || rest != 0; i++) {
+        if (i == scale && i > 0)
+            *--at = '.';
+        /* most have few digits, and dividing 128 bits is dear */
+        uint64_t low = (uint64_t)rest;
+        *--at = (char)('0' + (rest == low ? low % 10 : (uint64_t)(rest % 10)));
+        rest = rest == low ? low / 10 : rest / 10;
+    }
+    if (negative)
+        *--at = '-';
+    memcpy(out, at, (size_t)(end - at));
+    out[end - at] = '\0';
+    return (size_t)(end - at);
+}
+
+static size_t format_wide(const tg_decimal_t *sum, char *out)
+{
     int64_t limbs[LIMB_COUNT] = {0};
     const size_t point = -EXPONENT_MIN / LIMB_DIGITS;
     char *p = out;
 
-    if (sum->wide != NULL)
-        memcpy(limbs, sum->wide, sizeof(limbs));
+    memcpy(limbs, sum->wide, sizeof(limbs));
     merge_scaled(sum, limbs);
     bool negative = carry(limbs);
 
@@ -245,4 +270,10 @@ size_t tg_decimal_format(const tg_decimal_t *sum, char out[TG_DECIMAL_TEXT_MAX])
     }
     *p = '\0';
     return (size_t)(p - out);
+}
+
+size_t tg_decimal_format(const tg_decimal_t *sum, char out[TG_DECIMAL_TEXT_MAX])
+{
+    assert(sum != NULL);
+    return sum->wide == NULL ? format_scaled(sum, out) : format_wide(sum, out);
 }
