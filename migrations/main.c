@@ -27,8 +27,10 @@ static const tg_option_t options[] = {
 // clang-format on
 
 static const tg_program_t program = {
-    "migrate", "Applies the numbered SQL files: tidegate-migrate up [--dry-run] | status", options,
-    TG_ARRAY_LEN(options)};
+    .name = "migrate",
+    .summary = "Applies the numbered SQL files: tidegate-migrate up [--dry-run] | status",
+    .options = options,
+    .option_count = TG_ARRAY_LEN(options)};
 
 typedef tg_status_t (*command_fn)(const tg_migration_run_t *run, tg_error_t *error);
 
