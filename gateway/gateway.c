@@ -5,13 +5,12 @@
 
 #include "common/observe/log.h"
 #include "gateway/admin/admin.h"
+#include "gateway/live.h"
 #include "gateway/metrics.h"
 #include "gateway/proxy.h"
 
 #define GAUGES_MS     1000
 #define INSTANCES_MAX 16
-
-#define FAILURES_DEFAULT 1000
 
 struct tg_gateway {
     const tg_gateway_config_t *config;
@@ -21,7 +20,6 @@ struct tg_gateway {
     tg_uses_t *uses;
     _Atomic(void *) speaker; /* the thread that sets gauges of the process */
     tg_limits_t *limits;
-    tg_deprecations_t *deprecations;
     tg_metrics_t *metrics;
     tg_http_route_t *routes;
     size_t route_count;
@@ -56,12 +54,12 @@ static const tg_option_t options[] = {
     {"limits.gateways",          TG_OPT_UINT,   AT(gateways),               "1",              1, 1000,    "Gateways that share the limits; without Redis each has its part of them."},
     {"bundle.inflight",          TG_OPT_UINT,   AT(bundle_inflight),        "4",              0, 1024,   "Bundles of single events on their way, per thread, at which further events wait for company; 0: each event travels alone."},
     {"bundle.linger",            TG_OPT_MS,     AT(bundle_linger_ms),       "5ms",            0, 1000,   "Longest such wait."},
-    {"auth.failures_per_minute", TG_OPT_UINT,   AT(failures_per_minute),    "60",             1, 1000000, "Wrong keys per minute and client address, for good; more are answered 429. A valid key is let in at any time."},
-    {"auth.failures_burst",      TG_OPT_UINT,   AT(failures_burst),         "100",            1, 1000000, "Wrong keys that may come at once."},
+    {"auth.failures_per_minute", TG_OPT_UINT | TG_OPT_LIVE,   AT(failures_per_minute),    "60",             1, 1000000, "Wrong keys per minute and client address, for good; more are answered 429. A valid key is let in at any time."},
+    {"auth.failures_burst",      TG_OPT_UINT | TG_OPT_LIVE,   AT(failures_burst),         "100",            1, 1000000, "Wrong keys that may come at once."},
     {"watch.first",              TG_OPT_MS,     AT(watch_first_ms),         "3s",             0, 60000,   "Longest wait for the control tables at start; without them requests are answered 503 not_ready."},
     {"watch.poll",               TG_OPT_MS,     AT(watch_poll_ms),          "300ms",          50, 60000,  "How often the control tables' version is asked; the bound of a revocation."},
     {"watch.stale",              TG_OPT_MS,     AT(watch_stale_ms),         "10m",            1000, 86400000, "Without PostgreSQL for longer than this, /ready fails; the last snapshot still serves."},
-    {"deprecations",             TG_OPT_STR,    AT(deprecations),           "",               0, 8192,    "Paths that are to go: PATH DEPRECATED SUNSET SUCCESSOR; … (/v1/kpi/* 2026-12-01 2027-06-30 /v2/query); - leaves a header out."},
+    {"deprecations",             TG_OPT_STR | TG_OPT_LIVE,    AT(deprecations),           "",               0, 8192,    "Paths that are to go: PATH DEPRECATED SUNSET SUCCESSOR; … (/v1/kpi/* 2026-12-01 2027-06-30 /v2/query); - leaves a header out."},
     {"log.level",                TG_OPT_STR | TG_OPT_LIVE,    AT(log_level),              "info",           4, 5,       "debug, info, warn or error."},
 };
 // clang-format on
@@ -73,11 +71,6 @@ const tg_program_t tg_gateway_program = {
     .option_count = TG_ARRAY_LEN(options),
     .config_size = sizeof(tg_gateway_config_t),
 };
-
-const tg_deprecations_t *tg_gateway_deprecations(const tg_gateway_t *gateway)
-{
-    return gateway->deprecations;
-}
 
 tg_limits_t *tg_gateway_limits(const tg_gateway_t *gateway)
 {
@@ -296,19 +289,12 @@ static bool ready(void *arg, tg_buf_t *out)
     return fresh;
 }
 
-/* 0: not said, as in tests that fill in what they need. */
-static uint64_t failures_rate(uint64_t said)
-{
-    return said == 0 ? FAILURES_DEFAULT : said;
-}
-
 static tg_status_t open_parts(tg_gateway_t *gateway, tg_error_t *error)
 {
     assert(gateway->config != NULL);
     gateway->metrics = tg_metrics_create(tg_gateway_metrics, GW_METRIC_COUNT);
     gateway->loader = tg_directory_loader_create();
-    gateway->failures = tg_failures_create(failures_rate(gateway->config->failures_per_minute),
-                                           failures_rate(gateway->config->failures_burst));
+    gateway->failures = tg_failures_create();
     gateway->uses = tg_uses_create();
     gateway->limits = tg_limits_create(TG_DIRECTORY_TENANTS_MAX);
     gateway->routes = tg_routes_expand(tg_proxy_handle, &gateway->route_count);
@@ -316,11 +302,6 @@ static tg_status_t open_parts(tg_gateway_t *gateway, tg_error_t *error)
         gateway->routes == NULL || gateway->failures == NULL || gateway->uses == NULL ||
         !tg_admin_routes(&gateway->routes, &gateway->route_count))
         return tg_error_set(error, TG_NOMEM, "out of memory");
-    const char *paths = gateway->config->deprecations;
-    tg_status_t status = tg_deprecations_parse(tg_str_from(paths == NULL ? "" : paths),
-                                               &gateway->deprecations, error);
-    if (status != TG_OK)
-        return status;
     tg_config_watch_config_t watch = {
         .dsn = gateway->config->pg_dsn,
         .poll_ms = gateway->config->watch_poll_ms,
@@ -354,6 +335,9 @@ tg_status_t tg_gateway_open(const tg_gateway_config_t *config, tg_gateway_t **ou
         .thread_start = thread_start,
         .thread_stop = thread_stop,
         .ready = ready,
+        .options = config,
+        .settings_make = tg_gateway_live_make,
+        .settings_free = tg_gateway_live_free,
         .arg = gateway,
     };
     *out_gateway = gateway;
@@ -369,7 +353,6 @@ void tg_gateway_close(tg_gateway_t *gateway)
     tg_failures_destroy(gateway->failures);
     tg_uses_destroy(gateway->uses);
     tg_limits_destroy(gateway->limits);
-    tg_deprecations_destroy(gateway->deprecations);
     tg_routes_dispose(gateway->routes, gateway->route_count);
     tg_metrics_destroy(gateway->metrics);
     free(gateway);

@@ -11,7 +11,6 @@
 #include "common/http/client.h"
 #include "common/http/server.h"
 #include "common/watch/watch.h"
-#include "gateway/deprecation.h"
 #include "gateway/gather.h"
 #include "gateway/keys/failures.h"
 #include "gateway/keys/uses.h"
@@ -71,7 +70,6 @@ typedef struct tg_gateway_thread {
 /* The newest snapshot, borrowed until the next call on this thread; NULL before the first. */
 const tg_directory_t *tg_gateway_directory(tg_gateway_thread_t *thread);
 
-const tg_deprecations_t *tg_gateway_deprecations(const tg_gateway_t *gateway);
 tg_limits_t *tg_gateway_limits(const tg_gateway_t *gateway);
 tg_str_t tg_gateway_secret(const tg_gateway_t *gateway);
 

@@ -9,6 +9,7 @@
 #include "common/event/event.h"
 #include "gateway/gateway.h"
 #include "gateway/keys/gate.h"
+#include "gateway/live.h"
 #include "gateway/metrics.h"
 #include "gateway/overload/band.h"
 
@@ -397,7 +398,7 @@ void tg_proxy_handle(tg_http_req_t *req, void *thread_ctx)
     assert(thread != NULL && route != NULL);
     tg_identity_t identity;
     tg_charge_t charge;
-    tg_deprecations_announce(tg_gateway_deprecations(thread->gateway), req);
+    tg_deprecations_announce(tg_gateway_live(req)->deprecations, req);
     if (!tg_gate_enter(req, thread, route->scope, &identity) ||
         !admit(req, thread, route, identity.tenant, &charge))
         return;

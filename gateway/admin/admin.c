@@ -6,6 +6,7 @@
 
 #include "common/auth/key.h"
 #include "common/json/json.h"
+#include "gateway/admin/reload.h"
 #include "gateway/keys/gate.h"
 
 #define BODY_MAX    ((size_t)64 << 10)
@@ -14,6 +15,7 @@
 #define OVERLAP_MAX INT64_C(2592000) /* 30 days */
 #define ARGS_MAX    5
 #define NO_FIELD    TG_STR("")
+#define ACTS        1 /* routes that are no function of the database */
 
 /* Where an argument comes from. NULL in SQL when the request does not have it. */
 enum source {
@@ -78,9 +80,6 @@ static const struct {
 
 /* The query parameters of each route, in the order of its arguments. */
 static tg_param_t route_params[TG_ARRAY_LEN(admin_routes)][ARGS_MAX];
-
-static const char actor_sql[] = "select set_config('tidegate.actor', 'key:' || $1, true),"
-                                " set_config('tidegate.address', $2, true)";
 
 struct admin { /* lives in the request's arena */
     tg_http_req_t *req;
@@ -322,10 +321,10 @@ static bool read_args(struct admin *admin, tg_str_t *out_args, size_t *out_count
 /* --- the request --- */
 
 /* False when there is no wait now: it has been answered. */
-static bool ask(struct admin *admin, const tg_identity_t *identity)
+static bool ask(struct admin *admin, tg_str_t key_id)
 {
     tg_pg_stmt_t stmts[2] = {
-        {actor_sql, 2, {tg_str_from(identity->key->id), tg_http_peer(admin->req)}},
+        {TG_ADMIN_ACTOR_SQL, 2, {key_id, tg_http_peer(admin->req)}},
         {.sql = admin->route->sql},
     };
     if (!read_args(admin, stmts[1].params, &stmts[1].param_count))
@@ -339,28 +338,36 @@ static bool ask(struct admin *admin, const tg_identity_t *identity)
     return call != NULL;
 }
 
-static void handle(tg_http_req_t *req, void *thread_ctx)
+bool tg_admin_enter(tg_http_req_t *req, tg_gateway_thread_t *thread, tg_str_t *out_key_id,
+                    tg_charge_t *out_charge)
 {
-    tg_gateway_thread_t *thread = thread_ctx;
     tg_identity_t identity;
     if (!tg_gate_enter(req, thread, TG_SCOPE_ADMIN, &identity))
-        return;
+        return false;
     if (thread->admin == NULL) {
         tg_http_fail(req, 503, "admin_disabled", NO_FIELD,
                      "This gateway has no database role for changes; set admin.pg_dsn.");
-        return;
+        return false;
     }
-    struct admin own = {.req = req, .thread = thread, .route = tg_http_matched(req)->user};
+    *out_key_id = text_in_arena(req, identity.key->id);
+    return tg_gate_admit(req, thread, TG_CLASS_ADMIN, identity.tenant, out_charge);
+}
+
+static void handle(tg_http_req_t *req, void *thread_ctx)
+{
+    tg_str_t key_id;
+    /* An answer takes the arena with it, and `admin`: so the charge is here as well. */
+    struct admin own = {.req = req, .thread = thread_ctx, .route = tg_http_matched(req)->user};
+    if (!tg_admin_enter(req, own.thread, &key_id, &own.charge))
+        return;
     struct admin *admin = tg_arena_alloc(tg_http_arena(req), sizeof(*admin));
     if (admin == NULL) {
+        tg_charge_end(&own.charge);
         tg_http_fail(req, 503, "overloaded", NO_FIELD, "The gateway is out of memory; retry.");
         return;
     }
     *admin = own;
-    if (!tg_gate_admit(req, thread, TG_CLASS_ADMIN, identity.tenant, &admin->charge))
-        return;
-    own.charge = admin->charge; /* an answer takes the arena with it */
-    if (ask(admin, &identity))
+    if (ask(admin, key_id))
         tg_http_set_user(req, admin, on_cancel);
     else
         tg_charge_end(&own.charge);
@@ -380,11 +387,23 @@ static size_t params_of(size_t route)
     return count;
 }
 
+/* What no function of the database does. */
+static bool add_acts(tg_http_route_t *routes, size_t *count)
+{
+    char *path = strdup(TG_ADMIN_RELOAD_PATH);
+    if (path != NULL)
+        routes[(*count)++] = (tg_http_route_t){.method = "POST",
+                                               .path = path,
+                                               .handler = tg_admin_reload_handle,
+                                               .format = TG_HTTP_V2};
+    return path != NULL;
+}
+
 bool tg_admin_routes(tg_http_route_t **routes, size_t *count)
 {
     assert(routes != NULL && *routes != NULL);
     const size_t more = TG_ARRAY_LEN(admin_routes);
-    tg_http_route_t *grown = realloc(*routes, (*count + more) * sizeof(*grown));
+    tg_http_route_t *grown = realloc(*routes, (*count + more + ACTS) * sizeof(*grown));
     if (grown == NULL)
         return false;
     *routes = grown;
@@ -403,7 +422,7 @@ bool tg_admin_routes(tg_http_route_t **routes, size_t *count)
             .user = &admin_routes[i],
         };
     }
-    return true;
+    return add_acts(grown, count);
 }
 
 tg_status_t tg_admin_open(tg_loop_t *loop, const char *dsn, tg_pg_pool_t **out_pool,

@@ -11,21 +11,22 @@
 #define PLACES ((size_t)1 << 16)
 
 struct tg_failures {
-    int64_t interval_us, room_us;
     _Atomic int64_t arrivals[PLACES]; /* theoretical arrival times */
 };
 
-tg_failures_t *tg_failures_create(uint64_t per_minute, uint64_t burst)
+tg_failures_rate_t tg_failures_rate(uint64_t per_minute, uint64_t burst)
 {
     assert(per_minute >= 1);
     assert(burst >= 1);
-    tg_failures_t *failures = calloc(1, sizeof(*failures));
-    if (failures == NULL)
-        return NULL;
     int64_t interval_us = 60 * TG_US_PER_SECOND / (int64_t)per_minute;
-    failures->interval_us = interval_us < 1 ? 1 : interval_us;
-    failures->room_us = (int64_t)burst * failures->interval_us;
-    return failures;
+    if (interval_us < 1)
+        interval_us = 1;
+    return (tg_failures_rate_t){interval_us, (int64_t)burst * interval_us};
+}
+
+tg_failures_t *tg_failures_create(void)
+{
+    return calloc(1, sizeof(tg_failures_t));
 }
 
 void tg_failures_destroy(tg_failures_t *failures)
@@ -46,7 +47,8 @@ static size_t place_of(tg_str_t address)
     return (size_t)(tg_hash_table(address) % PLACES);
 }
 
-int64_t tg_failures_note(tg_failures_t *failures, tg_str_t address, int64_t now_us)
+int64_t tg_failures_note(tg_failures_t *failures, const tg_failures_rate_t *rate, tg_str_t address,
+                         int64_t now_us)
 {
     assert(failures != NULL);
     if (address.len == 0)
@@ -55,9 +57,9 @@ int64_t tg_failures_note(tg_failures_t *failures, tg_str_t address, int64_t now_
     int64_t seen = atomic_load_explicit(arrival, memory_order_relaxed);
     for (;;) {
         int64_t from = seen > now_us ? seen : now_us;
-        int64_t next = from + failures->interval_us;
-        if (next - now_us > failures->room_us)
-            return next - now_us - failures->room_us; /* what is refused is not counted */
+        int64_t next = from + rate->interval_us;
+        if (next - now_us > rate->room_us)
+            return next - now_us - rate->room_us; /* what is refused is not counted */
         if (atomic_compare_exchange_weak_explicit(arrival, &seen, next, memory_order_relaxed,
                                                   memory_order_relaxed))
             return 0;

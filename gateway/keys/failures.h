@@ -17,13 +17,20 @@
 
 typedef struct tg_failures tg_failures_t;
 
-/* `burst` failures at once and `per_minute` of them for good; both at least 1. NULL when out of
- * memory. */
-tg_failures_t *tg_failures_create(uint64_t per_minute, uint64_t burst);
+typedef struct tg_failures_rate {
+    int64_t interval_us, room_us;
+} tg_failures_rate_t;
+
+/* `burst` failures at once and `per_minute` of them for good; both at least 1. */
+tg_failures_rate_t tg_failures_rate(uint64_t per_minute, uint64_t burst);
+
+/* NULL when out of memory. */
+tg_failures_t *tg_failures_create(void);
 void tg_failures_destroy(tg_failures_t *failures); /* NULL is allowed */
 
 /* Counts one; returns 0 while the address is within its budget, else the µs until a failure would
  * be again. `now_us` is monotonic. */
-int64_t tg_failures_note(tg_failures_t *failures, tg_str_t address, int64_t now_us);
+int64_t tg_failures_note(tg_failures_t *failures, const tg_failures_rate_t *rate, tg_str_t address,
+                         int64_t now_us);
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "common/base/time.h"
+#include "gateway/live.h"
 #include "gateway/metrics.h"
 
 static void refuse_failure(tg_http_req_t *req, tg_gateway_thread_t *thread, int64_t wait_us)
@@ -28,10 +29,10 @@ static void refuse(tg_http_req_t *req, tg_gateway_thread_t *thread, tg_auth_resu
                      "This path needs a key with the scope \"%s\".", tg_scope_name(needed));
         return;
     }
-    int64_t wait_us =
-        result == TG_AUTH_INVALID
-            ? tg_failures_note(thread->failures, tg_http_peer(req), (int64_t)tg_time_mono_us())
-            : 0;
+    int64_t wait_us = result == TG_AUTH_INVALID
+                          ? tg_failures_note(thread->failures, &tg_gateway_live(req)->failures,
+                                             tg_http_peer(req), (int64_t)tg_time_mono_us())
+                          : 0;
     if (wait_us > 0) {
         refuse_failure(req, thread, wait_us);
         return;
