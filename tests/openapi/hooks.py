@@ -24,3 +24,19 @@ def before_call(_context, case, _kwargs):
             for parameter, value in case.path_parameters.items():
                 if re.fullmatch(name, str(value)):
                     case.path_parameters[parameter] = os.environ[variable]
+
+
+# What any answer may have: of HTTP itself, or the browser's.
+COMMON = {"connection", "date", "server", "content-type", "content-length", "content-encoding", "transfer-encoding",
+          "cache-control", "vary", "x-content-type-options"}
+
+
+@schemathesis.check
+def described_headers(_context, response, case):
+    """Whatever else is sent has a description."""
+    described = case.operation.responses.find_by_status_code(response.status_code)
+    if described is None:
+        return  # another check's
+    known = COMMON | {name.lower() for name, _ in described.headers.items()}
+    sent = {name.lower() for name in response.headers}
+    assert sent <= known, f"not described for {response.status_code}: {', '.join(sorted(sent - known))}"
