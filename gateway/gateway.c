@@ -1,7 +1,9 @@
 /* Wiring: options, the watch on the control tables, per-thread clients, /ready and gauges. */
 #include "gateway/gateway.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "common/observe/log.h"
 #include "gateway/admin/admin.h"
@@ -19,6 +21,8 @@ struct tg_gateway {
     tg_failures_t *failures;
     tg_uses_t *uses;
     _Atomic(void *) speaker; /* the thread that sets gauges of the process */
+    tg_upstreams_t *upstreams;
+    char name[320]; /* among the gateways */
     tg_limits_t *limits;
     tg_metrics_t *metrics;
     tg_http_route_t *routes;
@@ -49,6 +53,7 @@ static const tg_option_t options[] = {
     {"upstream.slack",           TG_OPT_MS,     AT(slack_ms),               "10ms",           0, 60000,   "Latency above twice the best is overload only beyond this much more."},
     {"upstream.connect_timeout", TG_OPT_MS,     AT(connect_timeout_ms),     "1s",             10, 60000,  "Longest wait for an upstream connection."},
     {"upstream.max_answer",      TG_OPT_BYTES,  AT(max_answer),             "32MiB",          1024, 1073741824, "Largest upstream answer; a larger one is a 502."},
+    TG_UPSTREAMS_OPTIONS(tg_gateway_config_t, upstreams),
     {"redis.address",            TG_OPT_STR,    AT(redis_address),          "127.0.0.1:6379", 0, 1024, "Redis, host:port, over which gateways share the tenants' limits; empty: they do not."},
     {"redis.password",           TG_OPT_SECRET, AT(redis_password),         "",               0, 256,     "Its password."},
     {"limits.gateways",          TG_OPT_UINT,   AT(gateways),               "1",              1, 1000,    "Gateways that share the limits; without Redis each has its part of them."},
@@ -71,6 +76,16 @@ const tg_program_t tg_gateway_program = {
     .option_count = TG_ARRAY_LEN(options),
     .config_size = sizeof(tg_gateway_config_t),
 };
+
+tg_board_t *tg_gateway_board(const tg_gateway_t *gateway)
+{
+    return tg_upstreams_board(gateway->upstreams);
+}
+
+const char *tg_gateway_name(const tg_gateway_t *gateway)
+{
+    return gateway->name;
+}
 
 tg_limits_t *tg_gateway_limits(const tg_gateway_t *gateway)
 {
@@ -167,6 +182,7 @@ static void thread_stop(void *thread_ctx)
     tg_pg_pool_close(thread->admin);
     tg_pg_pool_close(thread->pool);
     tg_lessor_close(thread->lessor);
+    tg_upstreams_detach(thread->seat);
     for (size_t i = 0; i < TG_UP_COUNT; i++)
         tg_http_client_close(thread->clients[i]);
     for (size_t i = 0; i < TG_UP_COUNT; i++)
@@ -182,14 +198,13 @@ static tg_status_t open_clients(tg_gateway_thread_t *thread, tg_error_t *error)
     for (size_t i = 0; i < TG_UP_COUNT; i++) {
         tg_http_client_config_t client = {
             .name = tg_upstream_name((tg_upstream_t)i),
-            .instances = config->instances[i],
             .max_connections = config->max_connections,
             .max_waiting = config->max_waiting,
             .max_body = config->max_answer,
             .connect_timeout_ms = config->connect_timeout_ms,
             .idle_timeout_ms = 30000, /* below the services' own 75 s, so that we close first */
-            .breaker = TG_BREAKER_DEFAULTS,
         };
+        tg_upstreams_configure(thread->gateway->upstreams, (tg_upstream_t)i, &client);
         tg_status_t status = tg_http_client_open(thread->loop, &client, &thread->clients[i], error);
         if (status != TG_OK)
             return status;
@@ -198,7 +213,8 @@ static tg_status_t open_clients(tg_gateway_thread_t *thread, tg_error_t *error)
         if (thread->queues[i] == NULL)
             return tg_error_set(error, TG_NOMEM, "out of memory");
     }
-    return TG_OK;
+    thread->seat = tg_upstreams_attach(thread->gateway->upstreams, thread->loop, thread->clients);
+    return thread->seat == NULL ? tg_error_set(error, TG_NOMEM, "out of memory") : TG_OK;
 }
 
 static tg_status_t open_lessor(tg_gateway_thread_t *thread, tg_error_t *error)
@@ -289,6 +305,19 @@ static bool ready(void *arg, tg_buf_t *out)
     return fresh;
 }
 
+static tg_status_t open_upstreams(tg_gateway_t *gateway, tg_error_t *error)
+{
+    const tg_gateway_config_t *config = gateway->config;
+    char host[256] = "";
+    (void)gethostname(host, sizeof(host) - 1);
+    (void)snprintf(gateway->name, sizeof(gateway->name), "%s:%s", host, config->http.listen);
+    tg_status_t status =
+        tg_upstreams_open(&config->upstreams, config->instances, &gateway->upstreams, error);
+    if (status == TG_OK)
+        tg_metrics_collector(gateway->metrics, tg_board_collect, tg_gateway_board(gateway));
+    return status;
+}
+
 static tg_status_t open_parts(tg_gateway_t *gateway, tg_error_t *error)
 {
     assert(gateway->config != NULL);
@@ -302,6 +331,9 @@ static tg_status_t open_parts(tg_gateway_t *gateway, tg_error_t *error)
         gateway->routes == NULL || gateway->failures == NULL || gateway->uses == NULL ||
         !tg_admin_routes(&gateway->routes, &gateway->route_count))
         return tg_error_set(error, TG_NOMEM, "out of memory");
+    tg_status_t status = open_upstreams(gateway, error);
+    if (status != TG_OK)
+        return status;
     tg_config_watch_config_t watch = {
         .dsn = gateway->config->pg_dsn,
         .poll_ms = gateway->config->watch_poll_ms,
@@ -355,6 +387,7 @@ void tg_gateway_close(tg_gateway_t *gateway)
     tg_limits_destroy(gateway->limits);
     tg_routes_dispose(gateway->routes, gateway->route_count);
     tg_metrics_destroy(gateway->metrics);
+    tg_upstreams_close(gateway->upstreams);
     free(gateway);
 }
 

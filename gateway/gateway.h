@@ -17,6 +17,7 @@
 #include "gateway/limit/limits.h"
 #include "gateway/overload/fair.h"
 #include "gateway/routes.h"
+#include "gateway/upstreams/upstreams.h"
 
 typedef struct tg_gateway_config {
     tg_http_config_t http;
@@ -31,6 +32,7 @@ typedef struct tg_gateway_config {
     uint64_t slack_ms; /* of latency: see gateway/overload/pace.h */
     uint64_t connect_timeout_ms;
     uint64_t max_answer; /* bytes of an upstream's answer */
+    tg_upstreams_config_t upstreams;
     char *redis_address; /* NULL or "": limits are not shared */
     char *redis_password;
     uint64_t gateways;        /* that share the limits */
@@ -55,6 +57,7 @@ typedef struct tg_gateway_thread {
     tg_loop_t *loop;
     tg_metrics_shard_t *shard;
     tg_http_client_t *clients[TG_UP_COUNT];
+    tg_upstreams_seat_t *seat; /* where the clients are seen by others */
     tg_fair_t *queues[TG_UP_COUNT];
     tg_lessor_t *lessor;
     tg_gather_t *gather;     /* NULL when single events travel alone */
@@ -70,6 +73,8 @@ typedef struct tg_gateway_thread {
 /* The newest snapshot, borrowed until the next call on this thread; NULL before the first. */
 const tg_directory_t *tg_gateway_directory(tg_gateway_thread_t *thread);
 
+tg_board_t *tg_gateway_board(const tg_gateway_t *gateway);
+const char *tg_gateway_name(const tg_gateway_t *gateway); /* "host:127.0.0.1:8080" */
 tg_limits_t *tg_gateway_limits(const tg_gateway_t *gateway);
 tg_str_t tg_gateway_secret(const tg_gateway_t *gateway);
 

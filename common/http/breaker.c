@@ -57,6 +57,7 @@ static void enter(tg_breaker_t *breaker, tg_breaker_state_t state, tg_breaker_wh
     breaker->why = why;
     breaker->since_ms = now_ms;
     breaker->changes++;
+    breaker->entered[state]++;
 }
 
 static void open_for(tg_breaker_t *breaker, unsigned length_ms, tg_breaker_why_t why,
@@ -65,7 +66,6 @@ static void open_for(tg_breaker_t *breaker, unsigned length_ms, tg_breaker_why_t
     assert(length_ms > 0 && length_ms <= breaker->config.open_max_ms);
     enter(breaker, TG_BREAKER_OPEN, why, now_ms);
     breaker->reopen_at_ms = now_ms + jittered(breaker, length_ms);
-    breaker->opened_total++;
     unsigned twice =
         length_ms > breaker->config.open_max_ms / 2 ? breaker->config.open_max_ms : 2 * length_ms;
     breaker->open_ms = twice;

@@ -64,7 +64,7 @@ typedef struct tg_breaker {
     unsigned probes_out, probes_good;
     unsigned open_ms; /* length of the current or next opening */
     uint64_t reopen_at_ms;
-    uint64_t opened_total;
+    uint64_t entered[TG_BREAKER_HALF_OPEN + 1]; /* each state, so often */
     tg_breaker_why_t why;
     uint64_t since_ms; /* in this state */
     uint64_t changes;  /* of the state or of who decides it */

@@ -118,7 +118,7 @@ typedef struct tg_http_instance_stats {
     tg_breaker_why_t why;
     uint64_t since_ms, next_ms; /* loop clock; next_ms 0 unless open */
     bool held, unhealthy, ejected;
-    uint64_t breaker_opened_total, calls_total, failures_total;
+    uint64_t breaker_entered[TG_BREAKER_HALF_OPEN + 1], calls_total, failures_total;
     uint64_t checks_total, checks_bad_total, ejected_total;
     double latency_us;
     size_t connections, inflight, waiting;

@@ -233,7 +233,6 @@ static void write_stats(const struct instance *instance, tg_http_instance_stats_
         .held = breaker->held,
         .unhealthy = instance->health.out,
         .ejected = instance->outlier.ejected,
-        .breaker_opened_total = breaker->opened_total,
         .calls_total = instance->calls_total,
         .failures_total = instance->failures_total,
         .checks_total = instance->checks_total,
@@ -244,6 +243,7 @@ static void write_stats(const struct instance *instance, tg_http_instance_stats_
         .inflight = instance->inflight,
         .waiting = instance->waiting_count,
     };
+    memcpy(out->breaker_entered, breaker->entered, sizeof(out->breaker_entered));
 }
 
 size_t tg_http_client_stats(const tg_http_client_t *client, tg_http_instance_stats_t *out,

@@ -33,7 +33,7 @@ static void five_failures_in_a_row_open_it(void **state)
     fail_times(&breaker, 1, 1000);
     assert_int_equal(breaker.state, TG_BREAKER_OPEN);
     assert_false(tg_breaker_allow(&breaker, 1001));
-    assert_int_equal(breaker.opened_total, 1);
+    assert_int_equal(breaker.entered[TG_BREAKER_OPEN], 1);
 }
 
 static void a_success_ends_the_row(void **state)

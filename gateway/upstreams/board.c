@@ -1,0 +1,332 @@
+/* A place has a thread's rows as it pinned them; a reader joins the rows of the same instance over
+ * all places. The state of an instance is the worst of its threads', because that is what an
+ * operator must hear of; how many threads are in which state stands beside it. */
+#include "gateway/upstreams/board_private.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/base/time.h"
+#include "common/observe/metrics.h"
+
+struct tg_board_place {
+    tg_board_t *board;
+    uint64_t holds_seen; /* the thread's own */
+    size_t counts[TG_UP_COUNT];
+    struct row rows[TG_UP_COUNT][TG_RESOLVE_MAX];
+};
+
+struct hold {
+    unsigned upstream;
+    char address[TG_RESOLVE_TEXT_MAX];
+    tg_http_hold_t hold;
+    uint64_t version;
+};
+
+struct tg_board {
+    tg_resolver_t *resolver;
+    pthread_mutex_t mutex;
+    _Atomic uint64_t holds_version;
+    size_t hold_count;
+    struct hold holds[TG_BOARD_HOLDS_MAX];
+    tg_board_place_t *places[TG_METRIC_SHARDS_MAX];
+};
+
+/* --- places --- */
+
+tg_board_t *tg_board_create(tg_resolver_t *resolver)
+{
+    tg_board_t *board = calloc(1, sizeof(*board));
+    if (board == NULL)
+        return NULL;
+    board->resolver = resolver;
+    (void)pthread_mutex_init(&board->mutex, NULL);
+    return board;
+}
+
+void tg_board_destroy(tg_board_t *board)
+{
+    if (board == NULL)
+        return;
+    for (size_t i = 0; i < TG_METRIC_SHARDS_MAX; i++)
+        assert(board->places[i] == NULL);
+    (void)pthread_mutex_destroy(&board->mutex);
+    free(board);
+}
+
+tg_board_place_t *tg_board_enter(tg_board_t *board)
+{
+    tg_board_place_t *place = calloc(1, sizeof(*place));
+    if (place == NULL)
+        return NULL;
+    size_t i = 0;
+    pthread_mutex_lock(&board->mutex);
+    while (i < TG_METRIC_SHARDS_MAX && board->places[i] != NULL)
+        i++;
+    if (i < TG_METRIC_SHARDS_MAX) {
+        place->board = board;
+        board->places[i] = place;
+    }
+    pthread_mutex_unlock(&board->mutex);
+    if (place->board == NULL) {
+        free(place);
+        return NULL;
+    }
+    return place;
+}
+
+void tg_board_leave(tg_board_place_t *place)
+{
+    if (place == NULL)
+        return;
+    tg_board_t *board = place->board;
+    pthread_mutex_lock(&board->mutex);
+    for (size_t i = 0; i < TG_METRIC_SHARDS_MAX; i++)
+        if (board->places[i] == place)
+            board->places[i] = NULL;
+    pthread_mutex_unlock(&board->mutex);
+    free(place);
+}
+
+/* --- a thread's visit --- */
+
+static int64_t wall_of(uint64_t at_ms, uint64_t now_ms)
+{
+    return tg_time_now() + ((int64_t)at_ms - (int64_t)now_ms) * 1000;
+}
+
+static void pin(tg_board_place_t *place, unsigned upstream, const tg_http_client_t *client,
+                uint64_t now_ms)
+{
+    tg_http_instance_stats_t stats[TG_RESOLVE_MAX];
+    size_t count = tg_http_client_stats(client, stats, TG_RESOLVE_MAX);
+    place->counts[upstream] = count;
+    for (size_t i = 0; i < count; i++) {
+        struct row *row = &place->rows[upstream][i];
+        *row =
+            (struct row){.since_us = wall_of(stats[i].since_ms, now_ms),
+                         .next_us = stats[i].next_ms == 0 ? 0 : wall_of(stats[i].next_ms, now_ms),
+                         .stats = stats[i]};
+        (void)snprintf(row->address, sizeof(row->address), "%s", stats[i].address);
+        row->stats.address = row->address;
+    }
+}
+
+static size_t copy_new_holds(tg_board_place_t *place, struct hold out[TG_BOARD_HOLDS_MAX])
+{
+    const tg_board_t *board = place->board;
+    size_t count = 0;
+    for (size_t i = 0; i < board->hold_count; i++)
+        if (board->holds[i].version > place->holds_seen)
+            out[count++] = board->holds[i];
+    place->holds_seen = atomic_load(&board->holds_version);
+    return count;
+}
+
+/* Outside the mutex: a breaker that changes is told to the log. */
+static void do_new_holds(tg_board_place_t *place, tg_http_client_t *const clients[TG_UP_COUNT])
+{
+    struct hold holds[TG_BOARD_HOLDS_MAX];
+    tg_board_t *board = place->board;
+    if (atomic_load(&board->holds_version) == place->holds_seen)
+        return;
+    pthread_mutex_lock(&board->mutex);
+    size_t count = copy_new_holds(place, holds);
+    pthread_mutex_unlock(&board->mutex);
+    for (size_t i = 0; i < count; i++) /* one that is gone meanwhile needs no hand */
+        (void)tg_http_client_hold(clients[holds[i].upstream], holds[i].address, holds[i].hold);
+}
+
+void tg_board_visit(tg_board_place_t *place, tg_http_client_t *const clients[TG_UP_COUNT],
+                    uint64_t now_ms)
+{
+    assert(place != NULL);
+    do_new_holds(place, clients);
+    pthread_mutex_lock(&place->board->mutex);
+    for (unsigned upstream = 0; upstream < TG_UP_COUNT; upstream++)
+        pin(place, upstream, clients[upstream], now_ms);
+    pthread_mutex_unlock(&place->board->mutex);
+}
+
+/* --- an operator's hand --- */
+
+static const char *const hold_names[] = {
+    [TG_HTTP_HOLD_AUTO] = "auto", [TG_HTTP_HOLD_OPEN] = "open", [TG_HTTP_HOLD_CLOSED] = "closed"};
+
+const char *tg_board_hold_name(tg_http_hold_t hold)
+{
+    assert(hold < TG_ARRAY_LEN(hold_names));
+    return hold_names[hold];
+}
+
+bool tg_board_hold_read(tg_str_t text, tg_http_hold_t *out_hold)
+{
+    for (unsigned i = 0; i < TG_ARRAY_LEN(hold_names); i++) {
+        if (tg_str_eq(text, tg_str_from(hold_names[i]))) {
+            *out_hold = (tg_http_hold_t)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static unsigned find_upstream(tg_str_t name)
+{
+    unsigned upstream = 0;
+    while (upstream < TG_UP_COUNT &&
+           !tg_str_eq(name, tg_str_from(tg_upstream_name((tg_upstream_t)upstream))))
+        upstream++;
+    return upstream;
+}
+
+static bool is_pinned(const tg_board_t *board, unsigned upstream, tg_str_t instance)
+{
+    for (size_t i = 0; i < TG_METRIC_SHARDS_MAX; i++) {
+        const tg_board_place_t *place = board->places[i];
+        for (size_t k = 0; place != NULL && k < place->counts[upstream]; k++)
+            if (tg_str_eq(instance, tg_str_from(place->rows[upstream][k].address)))
+                return true;
+    }
+    return false;
+}
+
+static struct hold *find_hold(tg_board_t *board, unsigned upstream, tg_str_t instance)
+{
+    for (size_t i = 0; i < board->hold_count; i++)
+        if (board->holds[i].upstream == upstream &&
+            tg_str_eq(instance, tg_str_from(board->holds[i].address)))
+            return &board->holds[i];
+    return NULL;
+}
+
+/* The instance's row, a new one, or that of an instance that is held no more. */
+static struct hold *take_hold(tg_board_t *board, unsigned upstream, tg_str_t instance)
+{
+    struct hold *hold = find_hold(board, upstream, instance);
+    if (hold == NULL && board->hold_count < TG_BOARD_HOLDS_MAX)
+        hold = &board->holds[board->hold_count++];
+    for (size_t i = 0; hold == NULL && i < board->hold_count; i++)
+        if (board->holds[i].hold == TG_HTTP_HOLD_AUTO)
+            hold = &board->holds[i];
+    return hold;
+}
+
+bool tg_board_find(tg_board_t *board, tg_str_t upstream, tg_str_t instance,
+                   tg_http_hold_t *out_hold)
+{
+    unsigned number = find_upstream(upstream);
+    if (number == TG_UP_COUNT)
+        return false;
+    pthread_mutex_lock(&board->mutex);
+    bool found = is_pinned(board, number, instance);
+    const struct hold *hold = find_hold(board, number, instance);
+    *out_hold = hold == NULL ? TG_HTTP_HOLD_AUTO : hold->hold;
+    pthread_mutex_unlock(&board->mutex);
+    return found;
+}
+
+tg_status_t tg_board_hold(tg_board_t *board, tg_str_t upstream, tg_str_t instance,
+                          tg_http_hold_t hold)
+{
+    tg_http_hold_t before;
+    if (instance.len >= TG_RESOLVE_TEXT_MAX || !tg_board_find(board, upstream, instance, &before))
+        return TG_NOT_FOUND;
+    pthread_mutex_lock(&board->mutex);
+    struct hold *row = take_hold(board, find_upstream(upstream), instance);
+    if (row != NULL) {
+        *row = (struct hold){.upstream = find_upstream(upstream),
+                             .hold = hold,
+                             .version = atomic_load(&board->holds_version) + 1};
+        memcpy(row->address, instance.ptr, instance.len);
+        atomic_store(&board->holds_version, row->version);
+    }
+    pthread_mutex_unlock(&board->mutex);
+    return row == NULL ? TG_FULL : TG_OK;
+}
+
+/* --- joining --- */
+
+static unsigned badness(tg_breaker_state_t state)
+{
+    return state == TG_BREAKER_OPEN ? 2 : state == TG_BREAKER_HALF_OPEN ? 1 : 0;
+}
+
+static void add_counters(tg_http_instance_stats_t *sum, const tg_http_instance_stats_t *one)
+{
+    for (size_t i = 0; i < STATES; i++)
+        sum->breaker_entered[i] += one->breaker_entered[i];
+    sum->calls_total += one->calls_total;
+    sum->failures_total += one->failures_total;
+    sum->checks_total += one->checks_total;
+    sum->checks_bad_total += one->checks_bad_total;
+    sum->ejected_total += one->ejected_total;
+    sum->connections += one->connections;
+    sum->inflight += one->inflight;
+    sum->waiting += one->waiting;
+    if (one->latency_us > sum->latency_us)
+        sum->latency_us = one->latency_us;
+}
+
+static void join_row(struct joined *joined, const struct row *row)
+{
+    if (joined->threads++ == 0) {
+        joined->worst = *row;
+    } else {
+        struct row sums = joined->worst;
+        add_counters(&sums.stats, &row->stats);
+        if (badness(row->stats.breaker) > badness(sums.stats.breaker)) {
+            sums.stats.breaker = row->stats.breaker;
+            sums.stats.why = row->stats.why;
+            sums.since_us = row->since_us;
+            sums.next_us = row->next_us;
+        }
+        joined->worst = sums;
+    }
+    joined->in_state[row->stats.breaker]++;
+    joined->unhealthy += row->stats.unhealthy;
+    joined->ejected += row->stats.ejected;
+}
+
+static struct joined *find_joined(struct joined *all, size_t *count, unsigned upstream,
+                                  const char *address)
+{
+    for (size_t i = 0; i < *count; i++)
+        if (all[i].upstream == upstream && strcmp(all[i].worst.address, address) == 0)
+            return &all[i];
+    if (*count == JOINED_MAX)
+        return NULL; /* while threads change addresses one after the other */
+    struct joined *fresh = &all[(*count)++];
+    *fresh = (struct joined){.upstream = upstream};
+    return fresh;
+}
+
+size_t tg_board_join(tg_board_t *board, struct joined all[JOINED_MAX])
+{
+    size_t count = 0;
+    pthread_mutex_lock(&board->mutex);
+    for (unsigned upstream = 0; upstream < TG_UP_COUNT; upstream++) {
+        for (size_t i = 0; i < TG_METRIC_SHARDS_MAX; i++) {
+            const tg_board_place_t *place = board->places[i];
+            for (size_t k = 0; place != NULL && k < place->counts[upstream]; k++) {
+                const struct row *row = &place->rows[upstream][k];
+                struct joined *joined = find_joined(all, &count, upstream, row->address);
+                if (joined != NULL)
+                    join_row(joined, row);
+            }
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct hold *hold =
+            find_hold(board, all[i].upstream, tg_str_from(all[i].worst.address));
+        all[i].hold = hold == NULL ? TG_HTTP_HOLD_AUTO : hold->hold;
+    }
+    pthread_mutex_unlock(&board->mutex);
+    return count;
+}
+
+tg_resolver_t *tg_board_resolver(const tg_board_t *board)
+{
+    return board->resolver;
+}
