@@ -100,7 +100,7 @@ static void start_check(struct instance *instance)
 static void judge_peers(tg_http_client_t *client, uint64_t now)
 {
     struct instance *instances[TG_CLIENT_INSTANCES_MAX];
-    tg_outlier_t *peers[TG_CLIENT_INSTANCES_MAX];
+    tg_outlier_t *peers[TG_CLIENT_INSTANCES_MAX] = {NULL};
     size_t count = 0;
     for (size_t i = 0; i < client->instance_count; i++) {
         struct instance *instance = &client->instances[i];

@@ -17,7 +17,7 @@
 #include "common/base/str.h"
 
 #define TG_RESOLVE_MAX      16
-#define TG_RESOLVE_TEXT_MAX 80 /* "[" IPv6 with scope "]:port" */
+#define TG_RESOLVE_TEXT_MAX 96 /* "[" IPv6 with scope "]:" port */
 
 typedef struct tg_address {
     char text[TG_RESOLVE_TEXT_MAX]; /* in numbers: "127.0.0.1:8082", "[::1]:8082" */
