@@ -2,7 +2,6 @@
  * two steps the limits are looked at. So no more than a chunk is ever made beyond them. */
 #include "ingestion/decompress.h"
 
-#include <strings.h>
 #include <zlib.h>
 #include <zstd.h>
 #include <zstd_errors.h>
@@ -19,47 +18,6 @@ struct stream {
     bool done;    /* a member ended with the last step */
     tg_error_t *error;
 };
-
-static const struct name {
-    const char *name;
-    tg_coding_t coding;
-} names[] = {
-    {"identity", TG_CODING_IDENTITY},
-    {"gzip", TG_CODING_GZIP},
-    {"x-gzip", TG_CODING_GZIP},
-    {"zstd", TG_CODING_ZSTD},
-};
-
-tg_status_t tg_coding_read(tg_str_t text, tg_coding_t *out_coding)
-{
-    while (text.len > 0 && (*text.ptr == ' ' || *text.ptr == '\t')) {
-        text.ptr++;
-        text.len--;
-    }
-    while (text.len > 0 && (text.ptr[text.len - 1] == ' ' || text.ptr[text.len - 1] == '\t'))
-        text.len--;
-    if (text.len == 0) {
-        *out_coding = TG_CODING_IDENTITY;
-        return TG_OK;
-    }
-    if (memchr(text.ptr, ',', text.len) != NULL)
-        return TG_INVALID;
-    for (size_t i = 0; i < TG_ARRAY_LEN(names); i++) {
-        if (text.len == strlen(names[i].name) &&
-            strncasecmp(text.ptr, names[i].name, text.len) == 0) {
-            *out_coding = names[i].coding;
-            return TG_OK;
-        }
-    }
-    return TG_NOT_FOUND;
-}
-
-const char *tg_coding_name(tg_coding_t coding)
-{
-    static const char *const texts[] = {"identity", "gzip", "zstd"};
-    assert(coding <= TG_CODING_ZSTD);
-    return texts[coding];
-}
 
 /* --- steps --- */
 

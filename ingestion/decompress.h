@@ -11,18 +11,11 @@
 #ifndef TG_DECOMPRESS_H
 #define TG_DECOMPRESS_H
 
-#include "common/base/str.h"
+#include "common/http/edge/coding.h"
 
 #define TG_DECOMPRESS_FREE        ((size_t)1 << 20)
 #define TG_DECOMPRESS_WINDOW_LOG  23
 #define TG_DECOMPRESS_MEMBERS_MAX 10000
-
-typedef enum tg_coding { TG_CODING_IDENTITY, TG_CODING_GZIP, TG_CODING_ZSTD } tg_coding_t;
-
-/* Reads a Content-Encoding: TG_OK; TG_NOT_FOUND: a coding that is not known here; TG_INVALID: more
- * than one. Empty text is identity. */
-TG_NODISCARD tg_status_t tg_coding_read(tg_str_t text, tg_coding_t *out_coding);
-const char *tg_coding_name(tg_coding_t coding);
 
 typedef struct tg_decompress_limits {
     size_t max_bytes;

@@ -6,6 +6,7 @@
  * they look at the same slices again. */
 #include "common/http/guard.h"
 
+#include <ctype.h>
 #include <dlfcn.h>
 #include <stdatomic.h>
 #include <strings.h>
@@ -20,14 +21,16 @@ typedef int (*parse_request_fn)(const char *, size_t, const char **, size_t *, c
 static parse_request_fn real_parse_request;
 static _Atomic uint64_t refused_total;
 
-static const char refused_method[] = "(refused)"; /* parentheses are in no token */
+static unsigned once_lengths; /* bit n: one of the fields of which there may be one has n bytes */
 
 enum refusal {
     REFUSE_SYNTAX,
     REFUSE_LINE_END,
     REFUSE_VERSION,
     REFUSE_METHOD,
+    REFUSE_UNKNOWN,
     REFUSE_TARGET,
+    REFUSE_LONG_LINE,
     REFUSE_FOLD,
     REFUSE_NAME,
     REFUSE_VALUE,
@@ -36,6 +39,9 @@ enum refusal {
     REFUSE_LENGTH,
     REFUSE_CODING,
     REFUSE_BOTH,
+    REFUSE_REPEATED,
+    REFUSE_EXPECT,
+    REFUSE_FIELDS,
     REFUSE_HEAD_SIZE,
     REFUSE_COUNT,
     ACCEPT = REFUSE_COUNT,
@@ -43,11 +49,13 @@ enum refusal {
 
 // clang-format off
 static const tg_guard_refusal_t refusals[REFUSE_COUNT] = {
-    [REFUSE_SYNTAX]    = {400, "malformed_request", "The request is not HTTP/1.1, or has more than 100 headers."},
+    [REFUSE_SYNTAX]    = {400, "malformed_request", "The request is not HTTP/1.1."},
     [REFUSE_LINE_END]  = {400, "malformed_request", "Each line of the request's head must end in CR LF."},
     [REFUSE_VERSION]   = {505, "unsupported_version", "Only HTTP/1.0 and HTTP/1.1 are understood here."},
-    [REFUSE_METHOD]    = {400, "malformed_request", "The method must be a token of at most 32 characters."},
+    [REFUSE_METHOD]    = {400, "malformed_request", "The method must be a token."},
+    [REFUSE_UNKNOWN]   = {501, "not_implemented", "This method is not known here; there are GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS."},
     [REFUSE_TARGET]    = {400, "malformed_request", "The request target must be a path with valid percent-encoding."},
+    [REFUSE_LONG_LINE] = {414, "uri_too_long", "The request line is longer than 32 KiB."},
     [REFUSE_FOLD]      = {400, "malformed_request", "Folded header lines are not accepted."},
     [REFUSE_NAME]      = {400, "malformed_request", "A header name must be a token, directly followed by a colon."},
     [REFUSE_VALUE]     = {400, "malformed_request", "A header value has a control character."},
@@ -56,9 +64,40 @@ static const tg_guard_refusal_t refusals[REFUSE_COUNT] = {
     [REFUSE_LENGTH]    = {400, "malformed_request", "There must be at most one Content-Length, and it must be a decimal number."},
     [REFUSE_CODING]    = {400, "malformed_request", "The only transfer coding accepted is chunked, once, in HTTP/1.1."},
     [REFUSE_BOTH]      = {400, "malformed_request", "Content-Length and Transfer-Encoding exclude each other."},
+    [REFUSE_REPEATED]  = {400, "repeated_header", "Authorization, X-API-Key, Content-Type, Content-Encoding, Idempotency-Key, Origin, Expect, ce-* and X-Tidegate-* may come once only."},
+    [REFUSE_EXPECT]    = {417, "expectation_failed", "The only expectation understood is 100-continue."},
+    [REFUSE_FIELDS]    = {431, "headers_too_large", "There are more than 100 header fields."},
     [REFUSE_HEAD_SIZE] = {431, "headers_too_large", "The request line and headers are larger than 32 KiB together."},
 };
 // clang-format on
+
+/* A refused head is marked by the address of its method: one byte for each reason, behind them one
+ * for each reason when the method was HEAD. No client can send a parenthesis in a method. */
+static char marks[2 * REFUSE_COUNT];
+
+/* Fields that name who asks, or what the body is, and have one value: of two, the next server might
+ * take the other one. */
+static const char *const once[] = {
+    "authorization",
+    "x-api-key",
+    "content-type",
+    "content-encoding",
+    "origin",
+    "expect",
+    "idempotency-key",
+    "x-tidegate-deadline-ms",
+    "ce-id",
+    "x-tidegate-secret",
+    "x-tidegate-tenant",
+    "ce-datacontenttype",
+    "ce-type",
+    "ce-time",
+    "ce-source",
+    "ce-subject",
+    "ce-dataschema",
+    "ce-specversion",
+};
+_Static_assert(TG_ARRAY_LEN(once) <= 32, "one bit each");
 
 static bool is_hex(unsigned char c)
 {
@@ -98,12 +137,26 @@ static void strip_authority(tg_str_t *target)
     target->len -= skip;
 }
 
+/* RFC 9110 section 9 and PATCH; a proxy's CONNECT is nothing that could ever be done here. Names of
+ * methods are case-sensitive. */
+static bool is_known(tg_str_t method)
+{
+    static const char *const known[] = {"GET",    "POST",  "HEAD",    "PUT",
+                                        "DELETE", "PATCH", "OPTIONS", "TRACE"};
+    for (size_t i = 0; i < TG_ARRAY_LEN(known); i++)
+        if (tg_str_eq(method, tg_str_from(known[i])))
+            return true;
+    return false;
+}
+
 static enum refusal check_request_line(tg_str_t method, tg_str_t *target, int minor_version)
 {
     if (minor_version != 0 && minor_version != 1)
         return REFUSE_VERSION;
-    if (method.len == 0 || method.len > 32 || !tg_syntax_all_in(method, TG_IN_TOKEN))
+    if (method.len == 0 || !tg_syntax_all_in(method, TG_IN_TOKEN))
         return REFUSE_METHOD;
+    if (!is_known(method))
+        return REFUSE_UNKNOWN;
     if (tg_str_eq(method, TG_STR("OPTIONS")) && tg_str_eq(*target, TG_STR("*")))
         return ACCEPT;
     strip_authority(target);
@@ -117,7 +170,22 @@ static bool is_host(tg_str_t text)
 
 struct framing {
     unsigned hosts, lengths, codings;
+    uint32_t seen; /* of `once` */
 };
+
+static enum refusal check_once(tg_str_t name, uint32_t *seen)
+{
+    if (name.len >= 32 || (once_lengths >> name.len & 1) == 0)
+        return ACCEPT;
+    for (unsigned i = 0; i < TG_ARRAY_LEN(once); i++) {
+        if (!tg_syntax_same(name, once[i]))
+            continue;
+        if ((*seen >> i & 1) != 0)
+            return REFUSE_REPEATED;
+        *seen |= UINT32_C(1) << i;
+    }
+    return ACCEPT;
+}
 
 static enum refusal check_framing_header(const struct phr_header *header, int minor_version,
                                          struct framing *framing)
@@ -135,7 +203,9 @@ static enum refusal check_framing_header(const struct phr_header *header, int mi
         return ++framing->codings == 1 && minor_version == 1 && tg_syntax_same(value, "chunked")
                    ? ACCEPT
                    : REFUSE_CODING;
-    return ACCEPT;
+    if (tg_syntax_same(name, "expect") && !tg_syntax_same(value, "100-continue"))
+        return REFUSE_EXPECT;
+    return check_once(name, &framing->seen);
 }
 
 static enum refusal check_header(struct phr_header *header, int minor_version,
@@ -154,14 +224,26 @@ static enum refusal check_header(struct phr_header *header, int minor_version,
     return check_framing_header(header, minor_version, framing);
 }
 
-static enum refusal check_headers(struct phr_header *headers, size_t count, int minor_version)
+/* A client of HTTP/1.0 does not know interim answers: its 100-continue must be ignored (RFC 9110
+ * section 10.1.1), so h2o does not get to see it. */
+static bool is_ignored(const struct phr_header *header, int minor_version)
+{
+    return minor_version == 0 &&
+           tg_syntax_same((tg_str_t){header->name, header->name_len}, "expect");
+}
+
+static enum refusal check_headers(struct phr_header *headers, size_t *count, int minor_version)
 {
     struct framing framing = {0};
-    for (size_t i = 0; i < count; i++) {
+    size_t kept = 0;
+    for (size_t i = 0; i < *count; i++) {
         enum refusal refusal = check_header(&headers[i], minor_version, &framing);
         if (refusal != ACCEPT)
             return refusal;
+        if (!is_ignored(&headers[i], minor_version))
+            headers[kept++] = headers[i];
     }
+    *count = kept;
     if (framing.hosts > 1 || (framing.hosts == 0 && minor_version == 1))
         return REFUSE_HOSTS;
     return framing.lengths > 0 && framing.codings > 0 ? REFUSE_BOTH : ACCEPT;
@@ -177,41 +259,78 @@ static bool is_blank(const char *buf, size_t len)
     return len <= 4; /* h2o closes such a connection without an answer */
 }
 
+/* Which part is too large of a head that goes beyond TG_HTTP_HEAD_MAX. */
+static enum refusal judge_size(const char *buf)
+{
+    size_t start = 0; /* the real parser takes one empty line before the first */
+    while (start < 2 && (buf[start] == '\r' || buf[start] == '\n'))
+        start++;
+    return memchr(buf + start, '\n', TG_HTTP_HEAD_MAX - start) == NULL ? REFUSE_LONG_LINE
+                                                                       : REFUSE_HEAD_SIZE;
+}
+
+/* What the real parser could not take, or ACCEPT when it needs more. `parsed` is the number of
+ * fields that it had read before: it gives up when there is no room for one more. */
+static enum refusal judge_failure(const char *buf, size_t len, int head, size_t parsed, size_t room)
+{
+    if (head == -1)
+        return parsed == room ? REFUSE_FIELDS : REFUSE_SYNTAX;
+    return len > TG_HTTP_HEAD_MAX ? judge_size(buf) : ACCEPT;
+}
+
+static enum refusal judge_head(tg_str_t head, tg_str_t method, tg_str_t *target, int minor_version,
+                               struct phr_header *headers, size_t *num_headers)
+{
+    if (head.len > TG_HTTP_HEAD_MAX)
+        return judge_size(head.ptr);
+    if (!tg_syntax_lines_end_well(head))
+        return REFUSE_LINE_END;
+    enum refusal refusal = check_request_line(method, target, minor_version);
+    return refusal == ACCEPT ? check_headers(headers, num_headers, minor_version) : refusal;
+}
+
+/* The plain bytes that a target begins with: enough to tell which version of the API was meant. */
+static tg_str_t plain_part(tg_str_t target)
+{
+    size_t len = 0;
+    if (target.len == 0 || target.ptr[0] != '/')
+        return TG_STR("/");
+    while (len < target.len && len < TG_GUARD_PATH_MAX &&
+           (target.ptr[len] == '/' || isalnum((unsigned char)target.ptr[len]) ||
+            target.ptr[len] == '-'))
+        len++;
+    return (tg_str_t){target.ptr, len};
+}
+
 int phr_parse_request(const char *buf, size_t len, const char **method, size_t *method_len,
                       const char **path, size_t *path_len, int *minor_version,
                       struct phr_header *headers, size_t *num_headers, size_t last_len)
 {
     assert(real_parse_request != NULL);
-    enum refusal refusal = ACCEPT;
+    const size_t room = *num_headers;
+    enum refusal refusal;
+    *method = *path = NULL;
     int head = real_parse_request(buf, len, method, method_len, path, path_len, minor_version,
                                   headers, num_headers, last_len);
-    if (head == -1) {
-        if (is_blank(buf, len))
-            return -1;
-        refusal = REFUSE_SYNTAX;
-    } else if (len > TG_HTTP_HEAD_MAX && (head == -2 || (size_t)head > TG_HTTP_HEAD_MAX)) {
-        refusal = REFUSE_HEAD_SIZE;
-    } else if (head == -2) {
-        return -2;
-    } else {
-        tg_str_t target = {*path, *path_len};
-        if (!tg_syntax_lines_end_well((tg_str_t){buf, (size_t)head}))
-            refusal = REFUSE_LINE_END;
-        else
-            refusal = check_request_line((tg_str_t){*method, *method_len}, &target, *minor_version);
-        if (refusal == ACCEPT)
-            refusal = check_headers(headers, *num_headers, *minor_version);
-        *path = target.ptr;
-        *path_len = target.len;
-    }
+    tg_str_t target = {*path, *path == NULL ? 0 : *path_len}, name = {*method, *method_len};
+    if (head == -1 && is_blank(buf, len))
+        return -1;
+    if (head < 0)
+        refusal = judge_failure(buf, len, head, *num_headers, room);
+    else
+        refusal = judge_head((tg_str_t){buf, (size_t)head}, name, &target, *minor_version, headers,
+                             num_headers);
+    *path = target.ptr;
+    *path_len = target.len;
     if (refusal == ACCEPT)
         return head;
 
     atomic_fetch_add_explicit(&refused_total, 1, memory_order_relaxed);
-    *method = refused_method;
-    *method_len = sizeof(refused_method) - 1;
-    *path = refusals[refusal].text;
-    *path_len = strlen(refusals[refusal].text);
+    target = plain_part(target);
+    *method = &marks[refusal + (head > 0 && tg_str_eq(name, TG_STR("HEAD")) ? REFUSE_COUNT : 0)];
+    *method_len = 1;
+    *path = target.ptr;
+    *path_len = target.len;
     *minor_version = 1;
     *num_headers = 0;
     return (int)len; /* the rest cannot be understood: all is consumed, and the connection closes */
@@ -228,19 +347,21 @@ ssize_t phr_decode_chunked(struct phr_chunked_decoder *decoder, char *buf, size_
 
 __attribute__((constructor)) static void find_real_parser(void)
 {
+    memset(marks, '(', sizeof(marks));
+    for (size_t i = 0; i < TG_ARRAY_LEN(once); i++)
+        once_lengths |= 1U << strlen(once[i]);
     *(void **)(void *)&real_parse_request = dlsym(RTLD_NEXT, "phr_parse_request");
 }
 
 /* --- for the server --- */
 
-const tg_guard_refusal_t *tg_http_guard_refusal(const char *method, const char *path)
+const tg_guard_refusal_t *tg_http_guard_refusal(const char *method, bool *out_head)
 {
-    if (method != refused_method)
+    uintptr_t at = (uintptr_t)method - (uintptr_t)marks;
+    if (at >= sizeof(marks))
         return NULL;
-    for (size_t i = 0; i < REFUSE_COUNT; i++)
-        if (refusals[i].text == path)
-            return &refusals[i];
-    return &refusals[REFUSE_SYNTAX];
+    *out_head = at >= REFUSE_COUNT;
+    return &refusals[at % REFUSE_COUNT];
 }
 
 uint64_t tg_http_guard_refused(void)
@@ -257,7 +378,8 @@ static bool guard_refuses(parse_request_fn parse, const char *text)
     int minor_version;
     int head = parse(text, strlen(text), &method, &method_len, &path, &path_len, &minor_version,
                      headers, &count, 0);
-    return head > 0 && method == refused_method;
+    bool is_head;
+    return head > 0 && tg_http_guard_refusal(method, &is_head) != NULL;
 }
 
 tg_status_t tg_http_guard_check(tg_error_t *error)

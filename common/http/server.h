@@ -46,6 +46,11 @@ typedef struct tg_http_config {
     uint64_t drain_ms;          /* SIGTERM: longest wait for requests in flight */
     uint64_t max_buffered;      /* bytes of requests held per thread; 0: the default, 256 MiB */
     char *tls_cert, *tls_key;   /* PEM files of the API's listener; NULL or "": plain */
+    /* What only a service at the edge has (TG_HTTP_EDGE_OPTIONS); zero for the others. */
+    char *cors_origins;       /* texts as common/http/edge/origins.h has them; NULL or "": no CORS */
+    uint64_t cors_max_age_ms; /* how long a browser may remember a preflight */
+    uint64_t max_per_address; /* open connections of one client address; 0: no limit */
+    bool compress;            /* answers, when the client accepts it */
 } tg_http_config_t;
 
 // clang-format off
@@ -63,6 +68,12 @@ typedef struct tg_http_config {
     {"http.max_buffered", TG_OPT_BYTES | TG_OPT_LIVE, offsetof(S, m.max_buffered), "256MiB", 1048576, 1099511627776.0, "Bytes of requests held per thread; above it the largest that are still arriving are answered 503."}, \
     {"http.tls_cert", TG_OPT_STR | TG_OPT_LIVE, offsetof(S, m.tls_cert), "", 0, 4095, "PEM file of the API's certificate and its chain; empty: no TLS."}, \
     {"http.tls_key", TG_OPT_STR | TG_OPT_LIVE, offsetof(S, m.tls_key), "", 0, 4095, "PEM file of its key, without a pass phrase."}
+
+#define TG_HTTP_EDGE_OPTIONS(S, m)                                                                                                    \
+    {"http.max_per_address", TG_OPT_UINT | TG_OPT_LIVE, offsetof(S, m.max_per_address), "1024", 0, 1000000, "Open connections of one client address (IPv6: of a /64); more are answered 429 and closed. 0: no limit, as behind a load balancer."}, \
+    {"http.cors_origins", TG_OPT_STR | TG_OPT_LIVE, offsetof(S, m.cors_origins), "", 0, 16384, "Origins whose pages may call the API from a browser, as https://app.example.com, commas between them; * for all, without credentials."}, \
+    {"http.cors_max_age", TG_OPT_MS | TG_OPT_LIVE, offsetof(S, m.cors_max_age_ms), "10m", 0, 86400000, "How long a browser may remember that a page may call."}, \
+    {"http.compress", TG_OPT_BOOL | TG_OPT_LIVE, offsetof(S, m.compress), "true", 0, 1, "Compress answers above 1 KiB by gzip or zstd for clients that accept it."}
 // clang-format on
 
 /* The shape of error bodies. */

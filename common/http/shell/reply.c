@@ -101,31 +101,41 @@ static void count_answer(tg_http_req_t *req, int code)
 static void send_answer(tg_http_req_t *req, int code, const char *content_type, h2o_iovec_t body)
 {
     h2o_req_t *raw = req->raw;
+    tg_http_thread_t *thread = req->thread;
     tg_http_conn_t *conn = req->conn;
     assert(conn->state == CONN_BUSY);
-    bool bare = has_no_body(code);
-    bool head = h2o_memis(raw->input.method.base, raw->input.method.len, H2O_STRLIT("HEAD"));
 
     raw->res.status = code;
     raw->res.reason = tg_http_reason(code);
-    if (!bare) {
-        raw->res.content_length = body.len;
-        if (content_type != NULL)
-            add_copy(raw, H2O_TOKEN_CONTENT_TYPE, tg_str_from(content_type));
-    }
+    if (!has_no_body(code) && content_type != NULL)
+        add_copy(raw, H2O_TOKEN_CONTENT_TYPE, tg_str_from(content_type));
     tg_http_add_header(req, "x-request-id", tg_http_request_id(req));
-    if (req->thread->context.shutdown_requested || req->close) {
+    tg_http_cors_announce(thread, raw);
+    if (thread->context.shutdown_requested || req->close) {
         raw->http1_is_persistent = 0;
         tg_http_conn_linger(conn);
     }
-    conn->state = CONN_WRITING;
-    conn->since_ms = tg_loop_now_ms(req->thread->loop);
-    conn->acked = 0;
     count_answer(req, code);
     tg_http_request_release(req);
 
+    bool encodes = thread->encoder != NULL && thread->settings->limits.compress;
+    if (!encodes || has_no_body(code) || body.len == 0 ||
+        tg_http_encode(thread->encoder, raw, content_type, &body))
+        tg_http_send(thread, raw, body);
+}
+
+void tg_http_send(tg_http_thread_t *thread, h2o_req_t *raw, h2o_iovec_t body)
+{
+    tg_http_conn_t *conn = tg_http_conn_of(raw);
+    assert(conn->state == CONN_BUSY);
+    conn->state = CONN_WRITING;
+    conn->since_ms = tg_loop_now_ms(thread->loop);
+    conn->acked = 0;
+    bool bare = has_no_body(raw->res.status);
+    if (!bare)
+        raw->res.content_length = body.len;
     h2o_start_response(raw, &own_generator);
-    h2o_send(raw, &body, bare || head || body.len == 0 ? 0 : 1, H2O_SEND_STATE_FINAL);
+    h2o_send(raw, &body, bare || conn->head || body.len == 0 ? 0 : 1, H2O_SEND_STATE_FINAL);
 }
 
 void tg_http_reply(tg_http_req_t *req, int code, const char *content_type, tg_str_t body)
@@ -242,30 +252,20 @@ void tg_http_error_body(tg_http_format_t format, int http_code, const char *code
     formats[format].write(http_code, code, field, message, request_id, out);
 }
 
-/* Whether a route that takes the rest of a path ("/v2/registry" and a star) takes this one's. */
-static bool covers(const char *route, tg_str_t path)
+/* For what no route decides: as the route that comes nearest, or else as the first of all. */
+static tg_http_format_t format_of_path(const tg_http_thread_t *thread, tg_str_t path)
 {
-    size_t len = strlen(route);
-    if (len < 2 || route[len - 1] != '*')
-        return false;
-    len -= 2; /* the slash and the star */
-    return path.len >= len && memcmp(path.ptr, route, len) == 0 &&
-           (path.len == len || path.ptr[len] == '/');
+    const tg_http_route_t *nearest = tg_routes_nearest(thread->routes, path);
+    return nearest == NULL ? TG_HTTP_V1 : nearest->format;
 }
 
-/* For what no route decides: a route of another method that takes such paths, the first route of
- * the same version, or the first of all. */
-tg_http_format_t tg_http_default_format(const tg_http_thread_t *thread, tg_str_t path)
+static tg_http_format_t format_of(const tg_http_req_t *req)
 {
-    const tg_http_service_t *service = thread->service;
-    bool v2 = path.len >= 3 && memcmp(path.ptr, "/v2", 3) == 0;
-    for (size_t i = 0; i < service->route_count; i++)
-        if (covers(service->routes[i].path, path))
-            return service->routes[i].format;
-    for (size_t i = 0; v2 && i < service->route_count; i++)
-        if (service->routes[i].format == TG_HTTP_V2)
-            return TG_HTTP_V2;
-    return service->route_count == 0 ? TG_HTTP_V1 : service->routes[0].format;
+    if (req->route != NULL)
+        return req->route->format;
+    if (req->match.near != NULL)
+        return req->match.near->format;
+    return format_of_path(req->thread, req->path);
 }
 
 void tg_http_fail(tg_http_req_t *req, int http_code, const char *code, tg_str_t field,
@@ -280,8 +280,7 @@ void tg_http_fail(tg_http_req_t *req, int http_code, const char *code, tg_str_t 
     va_end(args);
     size_t used = len < 0 ? 0 : (size_t)len < sizeof(text) ? (size_t)len : sizeof(text) - 1;
 
-    tg_http_format_t shape =
-        req->route != NULL ? req->route->format : tg_http_default_format(req->thread, req->path);
+    tg_http_format_t shape = format_of(req);
     tg_buf_t body = tg_buf_make(TG_HTTP_ERROR_MAX);
     if (field.len > 256)
         field.len = 256;
@@ -346,7 +345,7 @@ static void replace_body(h2o_req_t *raw, h2o_ostream_t **slot)
     tg_http_conn_t *conn = tg_http_conn_of(raw);
     assert(raw->res.status >= 400);
     tg_http_format_t shape =
-        tg_http_default_format(thread, (tg_str_t){raw->input.path.base, raw->input.path.len});
+        format_of_path(thread, (tg_str_t){raw->input.path.base, raw->input.path.len});
     char id[TG_HTTP_MADE_ID_LEN];
     tg_http_make_id(thread, id);
     tg_buf_t body = tg_buf_make(TG_HTTP_ERROR_MAX);
@@ -361,6 +360,7 @@ static void replace_body(h2o_req_t *raw, h2o_ostream_t **slot)
         raw->res.content_length = body.len;
         raw->res.reason = tg_http_reason(raw->res.status);
         raw->res.headers.size = 0;
+        tg_http_cors_announce(thread, raw);
         add_copy(raw, H2O_TOKEN_CONTENT_TYPE, tg_str_from(tg_http_error_type(shape)));
         slot = &stream->super.next;
     }

@@ -206,6 +206,7 @@ static tg_http_req_t *request_begin(tg_http_thread_t *thread, h2o_req_t *raw)
     assert(req->conn->state == CONN_READING);
     *ref = (tg_http_ref_t){.req = req, .conn = req->conn};
     req->conn->state = CONN_BUSY;
+    req->conn->head = h2o_memis(raw->input.method.base, raw->input.method.len, H2O_STRLIT("HEAD"));
     req->started_us = tg_time_mono_us();
     req->deadline_at_ms = tg_loop_now_ms(thread->loop) + thread->settings->limits.deadline_ms;
     h2o_linklist_insert(&thread->inflight, &req->link);
@@ -221,10 +222,9 @@ static tg_http_req_t *request_begin(tg_http_thread_t *thread, h2o_req_t *raw)
 static bool pass_guard(tg_http_req_t *req)
 {
     const tg_guard_refusal_t *refusal =
-        tg_http_guard_refusal(req->raw->input.method.base, req->raw->input.path.base);
+        tg_http_guard_refusal(req->raw->input.method.base, &req->conn->head);
     if (refusal == NULL)
         return true;
-    req->path = TG_STR("/");
     req->close = true;
     tg_http_conn_linger(req->conn);
     tg_http_fail(req, refusal->http_code, refusal->code, (tg_str_t){0}, "%s", refusal->text);
@@ -246,20 +246,42 @@ static tg_status_t find_check(tg_http_req_t *req)
     return TG_NOT_FOUND;
 }
 
-static bool pass_route(tg_http_req_t *req)
+/* The path is there, and takes other methods. OPTIONS asks for them (RFC 9110 section 9.3.7), or,
+ * for a browser, whether its page may use them. */
+static void answer_allow(tg_http_req_t *req)
+{
+    const char *allow = req->match.allow;
+    bool options = tg_str_eq(tg_http_method(req), TG_STR("OPTIONS"));
+    if (options && tg_http_cors_preflight(req, allow))
+        return;
+    tg_http_add_header(req, "allow", tg_str_from(allow));
+    if (options)
+        tg_http_reply(req, 204, NULL, (tg_str_t){0});
+    else
+        tg_http_fail(req, 405, "method_not_allowed", (tg_str_t){0}, "This path takes %s.", allow);
+}
+
+static tg_status_t find_route(tg_http_req_t *req)
 {
     tg_status_t status = tg_routes_find(req->thread->routes, tg_http_method(req), req->path,
                                         req->arena, &req->match);
-    if (status == TG_NOT_FOUND)
-        status = find_check(req);
-    switch (status) {
+    if (status != TG_NOT_FOUND)
+        return status;
+    if (tg_str_eq(req->path, TG_STR("*"))) { /* of OPTIONS only: the server as a whole */
+        tg_routes_methods(req->thread->routes, req->match.allow);
+        return TG_CONFLICT;
+    }
+    return find_check(req);
+}
+
+static bool pass_route(tg_http_req_t *req)
+{
+    switch (find_route(req)) {
     case TG_OK:
         req->route = req->match.route;
         return true;
     case TG_CONFLICT:
-        tg_http_add_header(req, "allow", tg_str_from(req->match.allow));
-        tg_http_fail(req, 405, "method_not_allowed", (tg_str_t){0}, "This path takes %s.",
-                     req->match.allow);
+        answer_allow(req);
         return false;
     case TG_INVALID:
         tg_http_fail(req, 400, "bad_path", (tg_str_t){0},

@@ -154,13 +154,19 @@ static tg_status_t take_names(const struct row *row, const struct path *path, tg
     return join_rest(path, row->count, arena, &match->names[match->name_count++]);
 }
 
-static void note_allowed(char *allow, tg_str_t method)
+static void add_method(char *allow, const char *method)
 {
     size_t used = strlen(allow);
-    bool get = tg_str_eq(method, TG_STR("GET"));
-    if (strstr(allow, method.ptr) == NULL) /* row methods are NUL-terminated literals */
-        (void)snprintf(allow + used, TG_ROUTE_ALLOW_MAX - used, "%s%s%s", used > 0 ? ", " : "",
-                       method.ptr, get ? ", HEAD" : "");
+    if (strstr(allow, method) == NULL)
+        (void)snprintf(allow + used, TG_ROUTE_ALLOW_MAX - used, "%s%s", used > 0 ? ", " : "",
+                       method);
+}
+
+static void note_allowed(char *allow, const struct row *row)
+{
+    add_method(allow, row->route->method);
+    if (strcmp(row->route->method, "GET") == 0)
+        add_method(allow, "HEAD");
 }
 
 tg_status_t tg_routes_find(const tg_routes_t *routes, tg_str_t method, tg_str_t path,
@@ -171,6 +177,7 @@ tg_status_t tg_routes_find(const tg_routes_t *routes, tg_str_t method, tg_str_t 
     tg_status_t status = split(path, arena, &parts);
     if (status != TG_OK)
         return status;
+    out_match->near = NULL;
     out_match->allow[0] = '\0';
     for (size_t i = 0; i < routes->count; i++) {
         const struct row *row = &routes->rows[i];
@@ -178,7 +185,49 @@ tg_status_t tg_routes_find(const tg_routes_t *routes, tg_str_t method, tg_str_t 
             continue;
         if (method_fits(row, method))
             return take_names(row, &parts, arena, out_match);
-        note_allowed(out_match->allow, row->method);
+        if (out_match->near == NULL)
+            out_match->near = row->route;
+        note_allowed(out_match->allow, row);
     }
-    return out_match->allow[0] == '\0' ? TG_NOT_FOUND : TG_CONFLICT;
+    if (out_match->near == NULL)
+        return TG_NOT_FOUND;
+    add_method(out_match->allow, "OPTIONS");
+    return TG_CONFLICT;
+}
+
+void tg_routes_methods(const tg_routes_t *routes, char out_allow[TG_ROUTE_ALLOW_MAX])
+{
+    out_allow[0] = '\0';
+    for (size_t i = 0; i < routes->count; i++)
+        note_allowed(out_allow, &routes->rows[i]);
+    add_method(out_allow, "OPTIONS");
+}
+
+static unsigned count_common(const struct row *row, tg_str_t path)
+{
+    unsigned count = 0;
+    while (count < row->count && path.len > 0 && path.ptr[0] == '/') {
+        const char *slash = memchr(path.ptr + 1, '/', path.len - 1);
+        size_t end = slash == NULL ? path.len : (size_t)(slash - path.ptr);
+        if (!tg_str_eq(row->segments[count], (tg_str_t){path.ptr + 1, end - 1}))
+            break;
+        path.ptr += end;
+        path.len -= end;
+        count++;
+    }
+    return count;
+}
+
+const tg_http_route_t *tg_routes_nearest(const tg_routes_t *routes, tg_str_t path)
+{
+    const tg_http_route_t *nearest = NULL;
+    unsigned most = 0;
+    for (size_t i = 0; i < routes->count; i++) {
+        unsigned common = count_common(&routes->rows[i], path);
+        if (nearest == NULL || common > most) {
+            nearest = routes->rows[i].route;
+            most = common;
+        }
+    }
+    return nearest;
 }

@@ -21,7 +21,9 @@ typedef struct tg_route_match {
     const tg_http_route_t *route;
     tg_str_t names[TG_ROUTE_SEGMENTS_MAX]; /* the :name segments and the rest of "*", decoded */
     unsigned name_count;
-    char allow[TG_ROUTE_ALLOW_MAX]; /* on TG_CONFLICT: "GET, HEAD, POST" */
+    /* On TG_CONFLICT: the first row of the path, and its methods: "GET, HEAD, POST, OPTIONS". */
+    const tg_http_route_t *near;
+    char allow[TG_ROUTE_ALLOW_MAX];
 } tg_route_match_t;
 
 /* Returns an owned table that borrows `routes`, or NULL when out of memory. A bad row asserts. */
@@ -33,5 +35,12 @@ void tg_routes_destroy(tg_routes_t *routes);
  * to be decoded come from `arena`. */
 TG_NODISCARD tg_status_t tg_routes_find(const tg_routes_t *routes, tg_str_t method, tg_str_t path,
                                         tg_arena_t *arena, tg_route_match_t *out_match);
+
+/* The methods that there are at all. */
+void tg_routes_methods(const tg_routes_t *routes, char out_allow[TG_ROUTE_ALLOW_MAX]);
+
+/* The row whose path has most leading segments with `path`, as it came, in common; the first of
+ * them, NULL when there are no rows. */
+const tg_http_route_t *tg_routes_nearest(const tg_routes_t *routes, tg_str_t path);
 
 #endif

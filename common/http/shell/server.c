@@ -101,7 +101,8 @@ static tg_status_t prepare_threads(tg_http_server_t *server, tg_error_t *error)
 {
     server->threads = calloc(server->api_count + 1, sizeof(*server->threads));
     server->metrics = tg_metrics_create(metric_descs, HTTP_METRIC_COUNT);
-    if (server->threads == NULL || server->metrics == NULL)
+    server->peers = tg_http_peers_create();
+    if (server->threads == NULL || server->metrics == NULL || server->peers == NULL)
         return tg_error_set(error, TG_NOMEM, "Out of memory.");
     for (size_t i = 0; i <= server->api_count; i++) {
         tg_http_thread_t *thread = &server->threads[i];
@@ -277,6 +278,7 @@ void tg_http_server_close(tg_http_server_t *server)
     tg_http_reload_end(server);
     tg_http_settings_unref(server->settings);
     tg_metrics_destroy(server->metrics);
+    tg_http_peers_destroy(server->peers);
     pthread_mutex_destroy(&server->mutex);
     pthread_mutex_destroy(&server->ready_mutex);
     pthread_cond_destroy(&server->changed);

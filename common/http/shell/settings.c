@@ -28,6 +28,18 @@ static tg_status_t open_tls(tg_http_settings_t *settings, const tg_http_config_t
     return status;
 }
 
+static tg_status_t open_origins(tg_http_settings_t *settings, const tg_http_config_t *config,
+                                tg_error_t *error)
+{
+    if (!is_set(config->cors_origins))
+        return TG_OK;
+    tg_error_t why = {.status = TG_OK};
+    tg_status_t status =
+        tg_origins_create(tg_str_from(config->cors_origins), &settings->origins, &why);
+    return status == TG_OK ? TG_OK
+                           : tg_error_set(error, status, "http.cors_origins: %s.", why.text);
+}
+
 tg_status_t tg_http_settings_create(const tg_http_service_t *service,
                                     const tg_http_config_t *config, const void *options,
                                     tg_http_settings_t **out_settings, tg_error_t *error)
@@ -41,9 +53,12 @@ tg_status_t tg_http_settings_create(const tg_http_service_t *service,
     settings->limits = *config;
     settings->limits.listen = settings->limits.admin_listen = NULL;
     settings->limits.tls_cert = settings->limits.tls_key = NULL;
+    settings->limits.cors_origins = NULL;
     if (settings->limits.max_buffered == 0)
         settings->limits.max_buffered = TG_HTTP_BUFFERED_MAX;
     tg_status_t status = open_tls(settings, config, error);
+    if (status == TG_OK)
+        status = open_origins(settings, config, error);
     if (status == TG_OK && service->settings_make != NULL)
         status = service->settings_make(service->arg, options, &settings->own, error);
     if (status != TG_OK) {
@@ -67,6 +82,7 @@ void tg_http_settings_unref(tg_http_settings_t *settings)
     if (settings == NULL || atomic_fetch_sub(&settings->users, 1) > 1)
         return;
     SSL_CTX_free(settings->tls);
+    tg_origins_destroy(settings->origins);
     if (settings->own_free != NULL)
         settings->own_free(settings->own);
     free(settings);

@@ -10,6 +10,7 @@
 
 #include <stdatomic.h>
 
+#include "common/http/edge/origins.h"
 #include "common/http/server.h"
 #include "common/http/shell/tls.h"
 
@@ -18,7 +19,8 @@ typedef struct tg_http_settings {
     tg_http_config_t limits; /* its numbers; the texts are NULL */
     SSL_CTX *tls;            /* NULL: plain */
     int64_t cert_not_after_s;
-    void *own; /* of service->settings_make; NULL without it */
+    tg_origins_t *origins; /* NULL: nothing is said to browsers */
+    void *own;             /* of service->settings_make; NULL without it */
     void (*own_free)(void *own);
 } tg_http_settings_t;
 

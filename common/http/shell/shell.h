@@ -15,7 +15,9 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "common/http/edge/origins.h"
 #include "common/http/server.h"
+#include "common/http/shell/peers.h"
 #include "common/http/shell/routes.h"
 #include "common/http/shell/settings.h"
 
@@ -25,9 +27,16 @@ enum {
 #undef TG_METRIC
     HTTP_METRIC_COUNT
 };
-enum { LIMIT_INFLIGHT, LIMIT_CONNECTIONS, LIMIT_BODY, LIMIT_DESCRIPTORS, LIMIT_BUFFERED };
 enum { CUT_HEADER, CUT_IDLE, CUT_WRITE, CUT_DRAIN, CUT_BUFFERED, CUT_HANDSHAKE };
 enum { HANDSHAKE_OK, HANDSHAKE_FAILED, HANDSHAKE_PLAIN };
+enum {
+    LIMIT_INFLIGHT,
+    LIMIT_CONNECTIONS,
+    LIMIT_BODY,
+    LIMIT_DESCRIPTORS,
+    LIMIT_BUFFERED,
+    LIMIT_ADDRESS
+};
 enum { CANCEL_GONE, CANCEL_DEADLINE, CANCEL_DRAIN };
 
 #define TG_HTTP_SWEEP_MS        250 /* how late a connection's timeout may strike */
@@ -42,13 +51,15 @@ enum { CANCEL_GONE, CANCEL_DEADLINE, CANCEL_DRAIN };
 #define TG_HTTP_ACCEPT_PAUSE_MS 100                 /* after running out of descriptors */
 #define TG_HTTP_BUFFERED_MAX    ((size_t)256 << 20) /* the default of http.max_buffered */
 #define TG_HTTP_BUFFERED_MIN    ((size_t)64 << 10)  /* smaller requests are never given up for it */
-#define TG_HTTP_H2O_CHUNKS      16   /* freed pool chunks that h2o keeps per thread */
+#define TG_HTTP_H2O_CHUNKS      16                 /* freed pool chunks that h2o keeps per thread */
+#define TG_HTTP_WRITE_STEP      ((size_t)16 << 10) /* what a client must take in http.write_timeout */
 #define TG_HTTP_LINGERS_MAX     1024 /* closing connections whose input is still drained */
 #define TG_HTTP_LINGER_MS       1000
 #define TG_HTTP_RELOADS_MAX     16
 #define TG_HTTP_LINGER_BYTES    ((size_t)64 << 20)
 
 typedef struct tg_http_thread tg_http_thread_t;
+typedef struct tg_http_encoder tg_http_encoder_t;
 
 typedef enum tg_http_conn_state {
     CONN_READING,   /* idle, or a request has come in part */
@@ -62,8 +73,11 @@ typedef struct tg_http_conn {
     tg_http_thread_t *thread;
     h2o_socket_t *sock;
     tg_http_conn_state_t state;
-    bool partial;          /* CONN_READING: bytes of a request are there */
-    bool cut;              /* shut down by us */
+    bool partial; /* CONN_READING: bytes of a request are there */
+    bool cut;     /* shut down by us */
+    bool head;    /* the request is a HEAD: its answer has no body */
+    bool counted; /* at `place` in server->peers */
+    uint16_t place;
     uint64_t since_ms;     /* of idleness, of the first byte, or of the last progress in writing */
     uint64_t acked;        /* bytes that the client's kernel has taken, at since_ms */
     int linger_fd;         /* -1, or a duplicate that outlives h2o's close */
@@ -128,9 +142,10 @@ struct tg_http_thread {
     _Atomic size_t cut_requests;             /* read by the main thread */
 
     void *thread_ctx;
-    tg_metrics_shard_t *shard; /* of the server's own metrics */
-    tg_http_req_t *handling;   /* the request whose handler runs now; NULL once answered */
-    uint64_t id_state;         /* for request ids */
+    tg_metrics_shard_t *shard;  /* of the server's own metrics */
+    tg_http_encoder_t *encoder; /* NULL on the admin thread */
+    tg_http_req_t *handling;    /* the request whose handler runs now; NULL once answered */
+    uint64_t id_state;          /* for request ids */
 };
 
 struct tg_http_server {
@@ -138,6 +153,7 @@ struct tg_http_server {
     tg_http_settings_t *settings; /* a reference, of the main thread */
     tg_http_service_t admin_service;
     tg_metrics_t *metrics;
+    tg_http_peers_t *peers;
     tg_http_thread_t *threads; /* the API's, then the admin's */
     size_t api_count, thread_count;
     uint16_t port, admin_port;
@@ -186,7 +202,29 @@ void tg_http_error_body(tg_http_format_t format, int http_code, const char *code
                         tg_str_t message, tg_str_t request_id, tg_buf_t *out);
 const char *tg_http_error_type(tg_http_format_t format);
 void tg_http_error_filter(h2o_filter_t *self, h2o_req_t *raw, h2o_ostream_t **slot);
-tg_http_format_t tg_http_default_format(const tg_http_thread_t *thread, tg_str_t path);
+/* Sends what tg_http_encode has made of an answer's body, which lives as long as the request. */
+void tg_http_send(tg_http_thread_t *thread, h2o_req_t *raw, h2o_iovec_t body);
+
+/* encode.c */
+tg_http_encoder_t *tg_http_encoder_create(tg_http_thread_t *thread); /* NULL: out of memory */
+void tg_http_encoder_destroy(tg_http_encoder_t *encoder);
+/* Chooses the answer's coding and puts the coded body in the place of the body; false when
+ * tg_http_send will be called in a later turn. */
+TG_NODISCARD bool tg_http_encode(tg_http_encoder_t *encoder, h2o_req_t *raw,
+                                 const char *content_type, h2o_iovec_t *inout_body);
+void tg_http_encoder_flush(tg_http_encoder_t *encoder); /* sends what waits, as it is */
+
+/* admit.c */
+/* Whether the accepted connection may stay; if not, it has been answered (a plain one) and its
+ * socket closed. */
+TG_NODISCARD bool tg_http_conn_admit(tg_http_conn_t *conn);
+void tg_http_conn_depart(const tg_http_conn_t *conn);
+
+/* cors.c */
+void tg_http_cors_announce(const tg_http_thread_t *thread, h2o_req_t *raw);
+/* Answers the OPTIONS request if it is a browser's preflight for a path that takes the methods
+ * `allow`; false when it is none. */
+TG_NODISCARD bool tg_http_cors_preflight(tg_http_req_t *req, const char *allow);
 
 /* admin.c */
 extern const tg_http_route_t tg_http_admin_routes[];

@@ -42,6 +42,7 @@ static void on_conn_close(void *data)
     if (conn->linger_fd >= 0)
         tg_http_linger_start(thread, conn->linger_fd);
     SSL_CTX_free(conn->tls);
+    tg_http_conn_depart(conn);
     free(conn);
     if (thread->paused && thread->listener != NULL) {
         thread->paused = false;
@@ -59,6 +60,10 @@ static void adopt(tg_http_thread_t *thread, h2o_socket_t *sock)
     conn->thread = thread;
     conn->sock = sock;
     conn->linger_fd = -1;
+    if (!tg_http_conn_admit(conn)) {
+        free(conn);
+        return;
+    }
     conn->since_ms = tg_loop_now_ms(thread->loop);
     h2o_linklist_insert(&thread->conns, &conn->link);
     thread->conn_count++;
@@ -230,7 +235,7 @@ static void sweep_writing(tg_http_conn_t *conn, uint64_t now)
     socklen_t len = sizeof(info);
     if (getsockopt(h2o_socket_get_fd(conn->sock), IPPROTO_TCP, TCP_INFO, &info, &len) != 0)
         return;
-    if (info.tcpi_bytes_acked != conn->acked) {
+    if (info.tcpi_bytes_acked - conn->acked >= TG_HTTP_WRITE_STEP) {
         conn->acked = info.tcpi_bytes_acked;
         conn->since_ms = now;
     } else if (now - conn->since_ms >= conn->thread->settings->limits.write_timeout_ms) {
@@ -365,6 +370,7 @@ void tg_http_thread_cut(void *arg)
                            h2o_socket_is_writing(conn->sock)))
             cut(conn, CUT_DRAIN, false);
     }
+    tg_http_encoder_flush(thread->encoder);
     tg_http_linger_stop_all(thread);
 }
 
@@ -438,7 +444,9 @@ static tg_status_t thread_open(tg_http_thread_t *thread, tg_error_t *error)
     tg_hash_random(&thread->id_state, sizeof(thread->id_state));
     thread->routes = tg_routes_create(service->routes, service->route_count);
     thread->loop = tg_loop_create();
-    if (thread->routes == NULL || thread->loop == NULL)
+    thread->encoder = thread->is_api ? tg_http_encoder_create(thread) : NULL;
+    if (thread->routes == NULL || thread->loop == NULL ||
+        (thread->is_api && thread->encoder == NULL))
         return tg_error_set(error, TG_NOMEM, "Cannot create an event loop.");
     open_h2o(thread);
     tg_metrics_shard_t *shard =
@@ -493,12 +501,14 @@ static void thread_close(tg_http_thread_t *thread)
     if (thread->loop != NULL) {
         tg_timer_stop(&thread->sweep);
         tg_timer_stop(&thread->resume);
+        tg_http_encoder_flush(thread->encoder);
         tg_http_requests_free(thread);
         tg_loop_turn(thread->loop, 0); /* lets h2o free the closed sockets */
         h2o_context_dispose(&thread->context);
         free(thread->context.queue); /* h2o 2.2.5 destroys it and does not free it */
         h2o_config_dispose(&thread->config);
         tg_loop_destroy(thread->loop);
+        tg_http_encoder_destroy(thread->encoder); /* the loop may have called it once more */
         free_caches();
     }
     tg_routes_destroy(thread->routes);

@@ -21,22 +21,35 @@ static void on_any(tg_http_req_t *req, void *thread_ctx)
 static const tg_http_route_t routes[] = {
     {.method = "GET", .path = "/a", .handler = on_any},
     {.method = "POST", .path = "/a", .handler = on_any, .max_body = 1000},
+    {.method = "GET", .path = "/v2/a", .handler = on_any, .format = TG_HTTP_V2},
 };
 
 #define H "Host: a\r\n"
 
-static void check_all(const char *const *cases, size_t count, int code)
+/* The refusal, one answer and no more, and no handler has seen anything. */
+static void check_one(const char *request, int code)
 {
     unsigned before = __atomic_load_n(&handled, __ATOMIC_RELAXED);
-    for (size_t i = 0; i < count; i++) {
-        char *answer = test_exchange(tg_http_server_port(server), cases[i]);
-        if (test_code(answer) != code)
-            fail_msg("wanted %d for:\n%s\ngot:\n%s", code, cases[i], answer);
-        test_assert_has(answer, "connection: close");
-        test_assert_has(answer, "{\"error\":{\"code\":\"");
-        free(answer);
-    }
+    char *answer = test_exchange(tg_http_server_port(server), request);
+    if (test_code(answer) != code || strstr(answer, "}HTTP/1.1 ") != NULL)
+        fail_msg("wanted %d for:\n%s\ngot:\n%s", code, strlen(request) < 1000 ? request : "(long)",
+                 answer);
+    test_assert_has(answer, "connection: close");
+    test_assert_has(answer, "{\"error\":{\"code\":\"");
+    free(answer);
     assert_int_equal(__atomic_load_n(&handled, __ATOMIC_RELAXED), before);
+}
+
+/* Each as it stands, and with a request behind it that must never be seen as one. */
+static void check_all(const char *const *cases, size_t count, int code)
+{
+    for (size_t i = 0; i < count; i++) {
+        check_one(cases[i], code);
+        char *followed = NULL;
+        assert_true(asprintf(&followed, "%sGET /a HTTP/1.1\r\n" H "\r\n", cases[i]) > 0);
+        check_one(followed, code);
+        free(followed);
+    }
 }
 
 static void framing_that_two_servers_read_differently_is_refused(void **state)
@@ -98,6 +111,23 @@ static void chunks_that_are_not_well_formed_are_refused(void **state)
     check_all(cases, TG_ARRAY_LEN(cases), 400);
 }
 
+static void trailers_come_to_an_end(void **state)
+{
+    (void)state;
+    static const size_t lengths[] = {12000, 100000};
+    for (size_t i = 0; i < TG_ARRAY_LEN(lengths); i++) {
+        char *request = calloc(1, lengths[i] + 200);
+        assert_non_null(request);
+        size_t used = (size_t)sprintf(request, C "0\r\n");
+        for (size_t end = used + lengths[i]; used < end; used += 8)
+            memcpy(request + used, "X: abc\r\n", 8);
+        memcpy(request + used, "\r\n", 3);
+        const char *one = request;
+        check_all(&one, 1, 400);
+        free(request);
+    }
+}
+
 static void malformed_heads_are_refused(void **state)
 {
     (void)state;
@@ -144,10 +174,8 @@ static void malformed_heads_are_refused(void **state)
         "GET /\xc3\xa4 HTTP/1.1\r\n" H "\r\n",
         "GET * HTTP/1.1\r\n" H "\r\n",
         "GET ftp://a/a HTTP/1.1\r\n" H "\r\n",
-        "CONNECT a:443 HTTP/1.1\r\n" H "\r\n",
         "G(T /a HTTP/1.1\r\n" H "\r\n",
         "(refused) /a HTTP/1.1\r\n" H "\r\n",
-        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA /a HTTP/1.1\r\n" H "\r\n",
         "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         "\x16\x03\x01\x02\x01\x01\x01\xfc\x03\x03",
         "quit\r\n",
@@ -155,6 +183,99 @@ static void malformed_heads_are_refused(void **state)
     check_all(cases, TG_ARRAY_LEN(cases), 400);
     static const char *const versions[] = {"GET /a HTTP/1.2\r\n" H "\r\n"};
     check_all(versions, 1, 505);
+}
+
+static void methods_that_nobody_knows_are_not_implemented(void **state)
+{
+    (void)state;
+    static const char *const cases[] = {
+        "PROPFIND /a HTTP/1.1\r\n" H "\r\n",
+        "get /a HTTP/1.1\r\n" H "\r\n",
+        "GETT /a HTTP/1.1\r\n" H "\r\n",
+        "QUERY /a HTTP/1.1\r\n" H "Content-Length: 1\r\n\r\nx",
+        "CONNECT a:443 HTTP/1.1\r\n" H "\r\n",
+        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA /a HTTP/1.1\r\n" H "\r\n",
+    };
+    check_all(cases, TG_ARRAY_LEN(cases), 501);
+}
+
+static void what_may_come_once_is_refused_twice(void **state)
+{
+    (void)state;
+    static const char *const cases[] = {
+        "GET /a HTTP/1.1\r\n" H "Authorization: Bearer a\r\nauthorization: Bearer a\r\n\r\n",
+        "GET /a HTTP/1.1\r\n" H "X-API-Key: a\r\nAccept: b\r\nX-API-KEY: b\r\n\r\n",
+        "GET /a HTTP/1.1\r\n" H "Content-Type: a/b\r\nContent-Type: a/b\r\n\r\n",
+        "GET /a HTTP/1.1\r\n" H "Content-Encoding: gzip\r\nContent-Encoding: gzip\r\n\r\n",
+        "GET /a HTTP/1.1\r\n" H "Idempotency-Key: a\r\nIdempotency-Key: b\r\n\r\n",
+        "GET /a HTTP/1.1\r\n" H "Origin: a\r\nOrigin: b\r\n\r\n",
+        "GET /a HTTP/1.1\r\n" H "X-Tidegate-Tenant: a\r\nX-Tidegate-Tenant: b\r\n\r\n",
+        "GET /a HTTP/1.1\r\n" H "X-Tidegate-Secret: a\r\nX-Tidegate-Secret: a\r\n\r\n",
+        "GET /a HTTP/1.1\r\n" H "ce-datacontenttype: a\r\nce-datacontenttype: b\r\n\r\n",
+        "GET /a HTTP/1.1\r\n" H "ce-id: a\r\nCE-ID: b\r\n\r\n",
+        "GET /a HTTP/1.1\r\n" H "Expect: 100-continue\r\nExpect: 100-continue\r\n\r\n",
+    };
+    check_all(cases, TG_ARRAY_LEN(cases), 400);
+}
+
+static void other_expectations_fail(void **state)
+{
+    (void)state;
+    static const char *const cases[] = {
+        "GET /a HTTP/1.1\r\n" H "Expect: tea\r\n\r\n",
+        "GET /a HTTP/1.0\r\n" H "Expect: tea\r\n\r\n",
+        "POST /a HTTP/1.1\r\n" H "Content-Length: 1\r\nExpect: 100-continue, tea\r\n\r\nx",
+        "POST /a HTTP/1.1\r\n" H "Content-Length: 1\r\nExpect:\r\n\r\nx",
+    };
+    check_all(cases, TG_ARRAY_LEN(cases), 417);
+}
+
+/* RFC 9110 section 10.1.1. */
+static void old_clients_are_not_told_to_continue(void **state)
+{
+    (void)state;
+    char *answer = test_exchange(tg_http_server_port(server),
+                                 "POST /a HTTP/1.0\r\nExpect: 100-continue\r\nX: y\r\n"
+                                 "Content-Length: 3\r\n\r\nabc");
+    assert_int_equal(test_code(answer), 200);
+    test_assert_has(answer, "\r\n\r\nabc");
+    free(answer);
+}
+
+static void a_refused_head_has_no_body(void **state)
+{
+    (void)state;
+    char *answer =
+        test_exchange(tg_http_server_port(server), "HEAD /a HTTP/1.1\r\n" H "Expect: tea\r\n\r\n");
+    assert_int_equal(test_code(answer), 417);
+    assert_string_equal(strstr(answer, "\r\n\r\n"), "\r\n\r\n");
+    free(answer);
+}
+
+static void refusals_have_the_form_of_their_path(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *target, *form;
+    } cases[] = {
+        {"/v2/a", "application/problem+json"},
+        {"/v2", "application/problem+json"},
+        {"/v2?x", "application/problem+json"},
+        {"http://h/v2/b", "application/problem+json"},
+        {"/v2/%zz", "application/problem+json"},
+        {"/v1/a", "application/json"},
+        {"/v2x", "application/json"},
+        {"/", "application/json"},
+    };
+    for (size_t i = 0; i < TG_ARRAY_LEN(cases); i++) {
+        char request[128], wanted[64];
+        (void)snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\n" H H "\r\n", cases[i].target);
+        (void)snprintf(wanted, sizeof(wanted), "content-type: %s\r\n", cases[i].form);
+        char *answer = test_exchange(tg_http_server_port(server), request);
+        assert_int_equal(test_code(answer), 400);
+        test_assert_has(answer, wanted);
+        free(answer);
+    }
 }
 
 static void dot_segments_do_not_reach_a_handler(void **state)
@@ -178,19 +299,22 @@ static void heads_above_32_KiB_and_100_headers_are_refused(void **state)
     char *request = calloc(1, 300000);
     assert_non_null(request);
     static const size_t sizes[] = {33000, 200000};
+    const char *one = request;
     for (size_t i = 0; i < TG_ARRAY_LEN(sizes); i++) {
         size_t used = (size_t)sprintf(request, "GET /a HTTP/1.1\r\n" H "X: ");
         memset(request + used, 'x', sizes[i]);
         memcpy(request + used + sizes[i], "\r\n\r\n", 5);
-        const char *one = request;
         check_all(&one, 1, 431);
+        memset(request, 'x', sizes[i]);
+        memcpy(request, "\r\nGET /", 7);
+        (void)sprintf(request + sizes[i], " HTTP/1.1\r\n" H "\r\n");
+        check_all(&one, 1, 414);
     }
     size_t used = (size_t)sprintf(request, "GET /a HTTP/1.1\r\n" H);
     for (unsigned i = 0; i < 100; i++)
         used += (size_t)sprintf(request + used, "X%u: a\r\n", i);
     memcpy(request + used, "\r\n", 3);
-    const char *one = request;
-    check_all(&one, 1, 400);
+    check_all(&one, 1, 431);
     free(request);
 }
 
@@ -281,7 +405,14 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(framing_that_two_servers_read_differently_is_refused),
         cmocka_unit_test(chunks_that_are_not_well_formed_are_refused),
+        cmocka_unit_test(trailers_come_to_an_end),
         cmocka_unit_test(malformed_heads_are_refused),
+        cmocka_unit_test(methods_that_nobody_knows_are_not_implemented),
+        cmocka_unit_test(what_may_come_once_is_refused_twice),
+        cmocka_unit_test(other_expectations_fail),
+        cmocka_unit_test(old_clients_are_not_told_to_continue),
+        cmocka_unit_test(a_refused_head_has_no_body),
+        cmocka_unit_test(refusals_have_the_form_of_their_path),
         cmocka_unit_test(dot_segments_do_not_reach_a_handler),
         cmocka_unit_test(heads_above_32_KiB_and_100_headers_are_refused),
         cmocka_unit_test(well_formed_requests_pass),

@@ -66,9 +66,10 @@ static void another_method_is_told_the_right_ones(void **state)
 {
     (void)state;
     assert_int_equal(find("PUT", "/v1/events/order"), TG_CONFLICT);
-    assert_string_equal(match.allow, "POST, DELETE");
+    assert_string_equal(match.allow, "POST, DELETE, OPTIONS");
+    assert_ptr_equal(match.near, &rows[1]);
     assert_int_equal(find("POST", "/files/x"), TG_CONFLICT);
-    assert_string_equal(match.allow, "GET, HEAD");
+    assert_string_equal(match.allow, "GET, HEAD, OPTIONS");
     assert_int_equal(find("get", "/files/x"), TG_CONFLICT);
 }
 
