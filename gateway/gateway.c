@@ -40,6 +40,7 @@ const tg_metric_desc_t tg_gateway_metrics[GW_METRIC_COUNT] = {
 // clang-format off
 static const tg_option_t options[] = {
     TG_HTTP_OPTIONS(tg_gateway_config_t, http, "8080", "8090"),
+    TG_HTTP_EDGE_OPTIONS(tg_gateway_config_t, http),
     {"pg.dsn",                   TG_OPT_SECRET, AT(pg_dsn),                 "",               0, 1024,    "PostgreSQL connection string of the role that reads the control tables."},
     {"admin.pg_dsn",             TG_OPT_SECRET, AT(admin_dsn),              "",               0, 1024,    "PostgreSQL connection string of the admin API's role, tidegate_admin; empty: no admin API."},
     {"gateway.secret",           TG_OPT_SECRET, AT(secret),                 "",               16, 256,    "Shared secret that upstream services check."},
