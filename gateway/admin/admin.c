@@ -6,6 +6,7 @@
 
 #include "common/auth/key.h"
 #include "common/json/json.h"
+#include "gateway/admin/breakers.h"
 #include "gateway/admin/reload.h"
 #include "gateway/keys/gate.h"
 
@@ -15,7 +16,7 @@
 #define OVERLAP_MAX INT64_C(2592000) /* 30 days */
 #define ARGS_MAX    5
 #define NO_FIELD    TG_STR("")
-#define ACTS        1 /* routes that are no function of the database */
+#define ACTS        3 /* routes that are no function of the database */
 
 /* Where an argument comes from. NULL in SQL when the request does not have it. */
 enum source {
@@ -388,15 +389,27 @@ static size_t params_of(size_t route)
 }
 
 /* What no function of the database does. */
+static const tg_http_route_t acts[ACTS] = {
+    {.method = "POST", .path = TG_ADMIN_RELOAD_PATH, .handler = tg_admin_reload_handle},
+    {.method = "GET", .path = TG_ADMIN_BREAKERS_PATH, .handler = tg_admin_breakers_list},
+    {.method = "PUT",
+     .path = TG_ADMIN_BREAKER_PATH,
+     .handler = tg_admin_breakers_set,
+     .max_body = TG_ADMIN_BREAKER_BODY},
+};
+
 static bool add_acts(tg_http_route_t *routes, size_t *count)
 {
-    char *path = strdup(TG_ADMIN_RELOAD_PATH);
-    if (path != NULL)
-        routes[(*count)++] = (tg_http_route_t){.method = "POST",
-                                               .path = path,
-                                               .handler = tg_admin_reload_handle,
-                                               .format = TG_HTTP_V2};
-    return path != NULL;
+    for (size_t i = 0; i < ACTS; i++) {
+        tg_http_route_t *row = &routes[*count];
+        *row = acts[i];
+        row->format = TG_HTTP_V2;
+        row->path = strdup(acts[i].path);
+        if (row->path == NULL)
+            return false;
+        (*count)++;
+    }
+    return true;
 }
 
 bool tg_admin_routes(tg_http_route_t **routes, size_t *count)
