@@ -53,7 +53,7 @@ tg_status_t tg_auth_extract(const tg_credentials_t *credentials, char buffer[TG_
         if (bearer.len == 0 && decode_basic(basic, buffer, &given) != TG_OK)
             return TG_INVALID;
         if (key.len > 0 && !tg_str_eq(key, given))
-            return TG_INVALID; /* two identities in one request: refuse to choose */
+            return TG_CONFLICT; /* two identities in one request: refuse to choose */
         key = given;
     }
     *out_key = key;
@@ -79,6 +79,8 @@ tg_auth_result_t tg_auth_check(const tg_directory_t *directory, const tg_credent
     tg_status_t status = tg_auth_extract(credentials, buffer, &text);
     if (status == TG_NOT_FOUND)
         return TG_AUTH_MISSING;
+    if (status == TG_CONFLICT)
+        return TG_AUTH_AMBIGUOUS;
     if (status != TG_OK || tg_key_parse(text, &presented) != TG_OK)
         return TG_AUTH_INVALID;
 

@@ -17,6 +17,7 @@ typedef enum tg_auth_result {
     TG_AUTH_MISSING,   /* no credentials */
     TG_AUTH_INVALID,   /* malformed, unknown, wrong, revoked, expired, tenant disabled */
     TG_AUTH_FORBIDDEN, /* valid, but without the scope */
+    TG_AUTH_AMBIGUOUS, /* two keys that differ: none is looked at */
 } tg_auth_result_t;
 
 #define TG_AUTH_TEXT_MAX 512 /* bytes of a credential header's value */
@@ -33,8 +34,8 @@ typedef struct tg_credentials {
 } tg_credentials_t;
 
 /* The key's text in the credentials; written to `buffer` where it has to be decoded. TG_NOT_FOUND
- * when there is none, TG_INVALID when it is malformed or both headers disagree. Exposed for tests
- * and the fuzz target. */
+ * when there is none, TG_INVALID when it is malformed, TG_CONFLICT when both headers disagree.
+ * Exposed for tests and the fuzz target. */
 TG_NODISCARD tg_status_t tg_auth_extract(const tg_credentials_t *credentials,
                                          char buffer[TG_AUTH_TEXT_MAX], tg_str_t *out_key);
 

@@ -14,7 +14,14 @@ enum {
 };
 
 /* The order of the labels of GW_AUTH and of `result` in GW_UPSTREAM. */
-enum { GW_AUTH_OK, GW_AUTH_MISSING, GW_AUTH_INVALID, GW_AUTH_FORBIDDEN, GW_AUTH_NOT_LOADED };
+enum {
+    GW_AUTH_OK,
+    GW_AUTH_MISSING,
+    GW_AUTH_INVALID,
+    GW_AUTH_FORBIDDEN,
+    GW_AUTH_NOT_LOADED,
+    GW_AUTH_AMBIGUOUS,
+};
 enum { GW_LEASE_WHOLE, GW_LEASE_PART, GW_LEASE_NOTHING, GW_LEASE_FAILED }; /* of GW_LEASES */
 enum { GW_USES_WRITTEN, GW_USES_LOST };                                    /* of GW_KEY_USES */
 enum {

@@ -22,11 +22,47 @@ static const tg_public_route_t public_routes[] = {
     {"GET",    "/anomalies",    true,  TG_UP_QUERY,     TG_SCOPE_READ,     TG_CLASS_READ,   0,       TG_HTTP_V1},
     {"GET",    "/alerts",       true,  TG_UP_QUERY,     TG_SCOPE_READ,     TG_CLASS_READ,   0,       TG_HTTP_V1},
     {"POST",   "/v2/events",     false, TG_UP_INGESTION, TG_SCOPE_INGEST,   TG_CLASS_INGEST, V2_BODY, TG_HTTP_V2},
-    {"GET",    REGISTRY_PREFIX "/*", false, TG_UP_REGISTRY,  TG_SCOPE_REGISTRY, TG_CLASS_REGISTRY, 0,       TG_HTTP_CONFLUENT},
-    {"POST",   REGISTRY_PREFIX "/*", false, TG_UP_REGISTRY,  TG_SCOPE_REGISTRY, TG_CLASS_REGISTRY, V1_BODY, TG_HTTP_CONFLUENT},
-    {"PUT",    REGISTRY_PREFIX "/*", false, TG_UP_REGISTRY,  TG_SCOPE_REGISTRY, TG_CLASS_REGISTRY, V1_BODY, TG_HTTP_CONFLUENT},
-    {"DELETE", REGISTRY_PREFIX "/*", false, TG_UP_REGISTRY,  TG_SCOPE_REGISTRY, TG_CLASS_REGISTRY, V1_BODY, TG_HTTP_CONFLUENT},
     {"GET",    "/v2/event-types", false, TG_UP_REGISTRY, TG_SCOPE_READ,   TG_CLASS_READ,   0,       TG_HTTP_V2},
+};
+
+/* Those of the registry: what they have in common, by method, and their paths (GET also stands for
+ * HEAD). The registry's own table is their source; a test compares both. */
+static const tg_public_route_t registry_routes[] = {
+    {"GET",    REGISTRY_PREFIX, false, TG_UP_REGISTRY, TG_SCOPE_REGISTRY, TG_CLASS_REGISTRY, 0,       TG_HTTP_CONFLUENT},
+    {"POST",   REGISTRY_PREFIX, false, TG_UP_REGISTRY, TG_SCOPE_REGISTRY, TG_CLASS_REGISTRY, V1_BODY, TG_HTTP_CONFLUENT},
+    {"PUT",    REGISTRY_PREFIX, false, TG_UP_REGISTRY, TG_SCOPE_REGISTRY, TG_CLASS_REGISTRY, V1_BODY, TG_HTTP_CONFLUENT},
+    {"DELETE", REGISTRY_PREFIX, false, TG_UP_REGISTRY, TG_SCOPE_REGISTRY, TG_CLASS_REGISTRY, V1_BODY, TG_HTTP_CONFLUENT},
+};
+static const struct {
+    const char *methods, *path;
+} registry_paths[] = {
+    {"GET",             ""},
+    {"GET",             "/"},
+    {"GET",             "/schemas"},
+    {"GET",             "/schemas/types"},
+    {"GET",             "/schemas/ids/:id"},
+    {"GET",             "/schemas/ids/:id/schema"},
+    {"GET",             "/schemas/ids/:id/subjects"},
+    {"GET",             "/schemas/ids/:id/versions"},
+    {"GET",             "/schemas/guids/:guid"},
+    {"GET",             "/schemas/guids/:guid/ids"},
+    {"GET",             "/subjects"},
+    {"POST DELETE",     "/subjects/:subject"},
+    {"GET",             "/subjects/:subject/metadata"},
+    {"GET POST",        "/subjects/:subject/versions"},
+    {"GET DELETE",      "/subjects/:subject/versions/:version"},
+    {"GET",             "/subjects/:subject/versions/:version/schema"},
+    {"GET",             "/subjects/:subject/versions/:version/referencedby"},
+    {"POST",            "/compatibility/subjects/:subject/versions"},
+    {"POST",            "/compatibility/subjects/:subject/versions/:version"},
+    {"GET PUT DELETE",  "/config"},
+    {"GET PUT DELETE",  "/config/:subject"},
+    {"GET PUT DELETE",  "/mode"},
+    {"GET PUT DELETE",  "/mode/:subject"},
+    {"GET",             "/contexts"},
+    {"GET POST PUT DELETE", "/contexts/:context/*"},
+    {"GET",             "/v1/metadata/id"},
+    {"GET",             "/v1/metadata/version"},
 };
 // clang-format on
 
@@ -45,14 +81,14 @@ static const struct {
     tg_http_handler_fn handler;
 } open_routes[] = {{"/health", tg_http_handle_health}, {"/ready", tg_http_handle_ready}};
 
-/* One owned row of the shell's table. */
-static tg_status_t expand_row(const tg_public_route_t *source, const char *prefix,
+/* One owned row of the shell's table, whose path is in two parts. */
+static tg_status_t expand_row(const tg_public_route_t *source, const char *prefix, const char *rest,
                               tg_http_handler_fn handler, tg_http_route_t *out_row)
 {
-    assert(source->path[0] == '/');
     char *path = NULL;
-    if (asprintf(&path, "%s%s", prefix, source->path) < 0)
+    if (asprintf(&path, "%s%s", prefix, rest) < 0)
         return TG_NOMEM;
+    assert(path[0] == '/');
     *out_row = (tg_http_route_t){.method = source->method,
                                  .path = path,
                                  .handler = handler,
@@ -72,9 +108,25 @@ static tg_status_t expand(const tg_public_route_t *source, tg_http_handler_fn ha
     size_t prefixes = source->v1 ? TG_ARRAY_LEN(v1_prefixes) : 1;
     for (size_t i = 0; i < prefixes; i++) {
         const char *prefix = source->v1 ? v1_prefixes[i] : "";
-        if (expand_row(source, prefix, handler, &rows[*count]) != TG_OK)
+        if (expand_row(source, prefix, source->path, handler, &rows[*count]) != TG_OK)
             return TG_NOMEM;
         (*count)++;
+    }
+    return TG_OK;
+}
+
+static tg_status_t expand_registry(tg_http_handler_fn handler, tg_http_route_t *rows, size_t *count)
+{
+    for (size_t i = 0; i < TG_ARRAY_LEN(registry_paths); i++) {
+        for (size_t k = 0; k < TG_ARRAY_LEN(registry_routes); k++) {
+            const tg_public_route_t *route = &registry_routes[k];
+            if (strstr(registry_paths[i].methods, route->method) == NULL)
+                continue;
+            if (expand_row(route, REGISTRY_PREFIX, registry_paths[i].path, handler,
+                           &rows[*count]) != TG_OK)
+                return TG_NOMEM;
+            (*count)++;
+        }
     }
     return TG_OK;
 }
@@ -111,7 +163,8 @@ tg_http_route_t *tg_routes_expand(tg_http_handler_fn handler, size_t *out_count)
 {
     assert(handler != NULL && out_count != NULL);
     const size_t most = TG_ARRAY_LEN(open_routes) + docs_count() +
-                        TG_ARRAY_LEN(public_routes) * TG_ARRAY_LEN(v1_prefixes);
+                        TG_ARRAY_LEN(public_routes) * TG_ARRAY_LEN(v1_prefixes) +
+                        TG_ARRAY_LEN(registry_paths) * TG_ARRAY_LEN(registry_routes);
     tg_http_route_t *rows = calloc(most, sizeof(*rows));
     if (rows == NULL)
         return NULL;
@@ -123,6 +176,8 @@ tg_http_route_t *tg_routes_expand(tg_http_handler_fn handler, size_t *out_count)
         status = expand_docs(rows, &count);
     for (size_t i = 0; status == TG_OK && i < TG_ARRAY_LEN(public_routes); i++)
         status = expand(&public_routes[i], handler, rows, &count);
+    if (status == TG_OK)
+        status = expand_registry(handler, rows, &count);
     if (status != TG_OK) {
         tg_routes_dispose(rows, count);
         return NULL;

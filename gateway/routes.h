@@ -19,7 +19,7 @@ typedef enum tg_upstream {
 
 typedef struct tg_public_route {
     const char *method;
-    const char *path; /* v1: what follows the version; else the whole path */
+    const char *path; /* v1: what follows the version; the registry's: its prefix; else all of it */
     bool v1;          /* three prefixes */
     tg_upstream_t upstream;
     tg_scope_t scope;

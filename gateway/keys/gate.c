@@ -24,6 +24,11 @@ static void refuse(tg_http_req_t *req, tg_gateway_thread_t *thread, tg_auth_resu
                    tg_scope_t needed)
 {
     assert(result != TG_AUTH_OK);
+    if (result == TG_AUTH_AMBIGUOUS) {
+        tg_http_fail(req, 400, "ambiguous_key", TG_STR(""),
+                     "Authorization and X-API-Key hold different keys; send one of them.");
+        return;
+    }
     if (result == TG_AUTH_FORBIDDEN) {
         tg_http_fail(req, 403, "insufficient_scope", TG_STR(""),
                      "This path needs a key with the scope \"%s\".", tg_scope_name(needed));
@@ -59,7 +64,8 @@ bool tg_gate_enter(tg_http_req_t *req, tg_gateway_thread_t *thread, tg_scope_t n
     static const unsigned labels[] = {[TG_AUTH_OK] = GW_AUTH_OK,
                                       [TG_AUTH_MISSING] = GW_AUTH_MISSING,
                                       [TG_AUTH_INVALID] = GW_AUTH_INVALID,
-                                      [TG_AUTH_FORBIDDEN] = GW_AUTH_FORBIDDEN};
+                                      [TG_AUTH_FORBIDDEN] = GW_AUTH_FORBIDDEN,
+                                      [TG_AUTH_AMBIGUOUS] = GW_AUTH_AMBIGUOUS};
     const tg_directory_t *directory = tg_gateway_directory(thread);
     if (directory == NULL) {
         tg_metric_add(thread->shard, GW_AUTH, GW_AUTH_NOT_LOADED, 1);

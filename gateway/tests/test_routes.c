@@ -77,7 +77,8 @@ static void the_registry_sees_paths_without_the_public_prefix(void **state)
     (void)state;
     size_t count = 0;
     tg_http_route_t *rows = tg_routes_expand(handler, &count);
-    const tg_public_route_t *get = find(rows, count, "GET", "/v2/registry/*");
+    const tg_public_route_t *get =
+        find(rows, count, "GET", "/v2/registry/subjects/:subject/versions/:version");
 
     assert_int_equal(get->scope, TG_SCOPE_REGISTRY);
     assert_target(get, "/v2/registry/subjects/order-value/versions/latest", "",
@@ -85,14 +86,29 @@ static void the_registry_sees_paths_without_the_public_prefix(void **state)
     tg_routes_dispose(rows, count);
 }
 
-static void the_registry_takes_all_methods_of_its_clients(void **state)
+static void the_registry_takes_the_methods_that_each_path_has(void **state)
 {
     (void)state;
-    static const char *const methods[] = {"GET", "POST", "PUT", "DELETE"};
+    static const struct {
+        const char *method, *path;
+        bool taken;
+    } cases[] = {
+        {"GET", "/v2/registry/subjects/:subject/versions", true},
+        {"POST", "/v2/registry/subjects/:subject/versions", true},
+        {"PUT", "/v2/registry/subjects/:subject/versions", false},
+        {"DELETE", "/v2/registry/subjects/:subject", true},
+        {"GET", "/v2/registry/subjects/:subject", false},
+        {"PUT", "/v2/registry/config", true},
+        {"POST", "/v2/registry/config", false},
+    };
     size_t count = 0;
     tg_http_route_t *rows = tg_routes_expand(handler, &count);
-    for (size_t i = 0; i < TG_ARRAY_LEN(methods); i++) {
-        const tg_public_route_t *route = find(rows, count, methods[i], "/v2/registry/*");
+    for (size_t i = 0; i < TG_ARRAY_LEN(cases); i++) {
+        const tg_public_route_t *route = find(rows, count, cases[i].method, cases[i].path);
+        assert_int_equal(route != NULL, cases[i].taken);
+        if (route == NULL)
+            continue;
+        assert_string_equal(route->method, cases[i].method);
         assert_int_equal(route->scope, TG_SCOPE_REGISTRY);
         assert_int_equal(route->format, TG_HTTP_CONFLUENT);
         assert_target(route, "/v2/registry/subjects/a%2Fb%3A%20c/versions", "permanent=true",
@@ -111,7 +127,7 @@ static void a_path_has_one_spelling(void **state)
     size_t count = 0;
     tg_http_route_t *rows = tg_routes_expand(handler, &count);
     const tg_public_route_t *kpi = find(rows, count, "GET", "/v1/kpi/*"),
-                            *registry = find(rows, count, "GET", "/v2/registry/*");
+                            *registry = find(rows, count, "GET", "/v2/registry/");
 
     assert_target(kpi, "/%61pi/%76%31/kpi/%6Dinute", "a=%6D", "/v1/kpi/minute?a=%6D");
     assert_target(kpi, "/v1/kpi/a%2fb%e2%82%ac", "", "/v1/kpi/a%2Fb%E2%82%AC");
@@ -140,7 +156,7 @@ int main(void)
         cmocka_unit_test(every_v1_path_answers_under_its_three_prefixes),
         cmocka_unit_test(an_alias_reaches_the_same_upstream_target),
         cmocka_unit_test(the_registry_sees_paths_without_the_public_prefix),
-        cmocka_unit_test(the_registry_takes_all_methods_of_its_clients),
+        cmocka_unit_test(the_registry_takes_the_methods_that_each_path_has),
         cmocka_unit_test(a_path_has_one_spelling),
         cmocka_unit_test(bytes_that_could_break_a_request_line_are_encoded),
     };

@@ -145,11 +145,13 @@ static void assert_described(const struct world *world, const char *prefix,
         fail_msg("%s %s%s is described nowhere", row->method, prefix, row->path);
 }
 
-/* v1 is described below /v1 alone, and the documentation does not describe itself. */
+/* v1 is described below /v1 alone, the registry's root with its slash; the documentation does not
+ * describe itself, and other contexts are no tenant's. */
 static bool is_described_elsewhere(const tg_http_route_t *row)
 {
     bool admin = strncmp(row->path, "/admin/", 7) == 0;
-    if (row->handler == tg_docs_handle)
+    if (row->handler == tg_docs_handle || strcmp(row->path, REGISTRY) == 0 ||
+        strcmp(row->path, REGISTRY "/contexts/:context/*") == 0)
         return true;
     const tg_public_route_t *route = admin ? NULL : row->user;
     return route != NULL && route->v1 && strncmp(row->path, "/v1/", 4) != 0;
@@ -340,11 +342,44 @@ static void parameters_are_as_the_services_take_them(void **state)
     check_params(world, &tg_event_types_route);
 }
 
+/* --- the registry's table as the gateway has it --- */
+
+static bool has_row(const tg_http_route_t *rows, size_t count, const char *method, const char *path)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(rows[i].method, method) == 0 && strcmp(rows[i].path, path) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void the_gateway_knows_the_registrys_routes(void **state)
+{
+    const struct world *world = *state;
+    const size_t prefix = sizeof(REGISTRY) - 1;
+    for (size_t i = 0; i < world->registry.count; i++) {
+        const tg_http_route_t *row = &world->registry.rows[i];
+        char path[256];
+        (void)snprintf(path, sizeof(path), REGISTRY "%s", row->path);
+        if (row->user == NULL && row->handler != tg_event_types_route.handler &&
+            !has_row(world->gateway, world->gateway_count, row->method, path))
+            fail_msg("%s %s is missing in the gateway", row->method, path);
+    }
+    for (size_t i = 0; i < world->gateway_count; i++) {
+        const tg_http_route_t *row = &world->gateway[i];
+        bool whole = row->path[strlen(row->path) - 1] != '*' && strcmp(row->path, REGISTRY) != 0;
+        if (strncmp(row->path, REGISTRY, prefix) == 0 && whole &&
+            !has_row(world->registry.rows, world->registry.count, row->method, row->path + prefix))
+            fail_msg("%s %s is not of the registry", row->method, row->path);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_route_is_described),
         cmocka_unit_test(every_described_operation_has_a_route),
+        cmocka_unit_test(the_gateway_knows_the_registrys_routes),
         cmocka_unit_test(parameters_are_as_the_services_take_them),
     };
     return cmocka_run_group_tests(tests, open_world, close_world);
