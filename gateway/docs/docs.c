@@ -5,7 +5,7 @@
 
 /* Scripts and styles of our own, questions to ourselves (trying an operation), nothing else. */
 static const char policy[] = "default-src 'none'; script-src 'self'; style-src 'self'; "
-                             "img-src 'self'; connect-src 'self'; base-uri 'none'; "
+                             "img-src data:; connect-src 'self'; base-uri 'none'; "
                              "form-action 'none'; frame-ancestors 'none'";
 
 const tg_docs_file_t *tg_docs_file(size_t index)

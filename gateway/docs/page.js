@@ -114,11 +114,11 @@ function answers(operation) {
   return [el("h3", {}, "Answers"), Object.entries(operation.responses).map(([status, given]) => {
     const response = resolve(given);
     const headers = Object.entries(response.headers || {});
-    const more = response.content || headers.length > 0;
-    const title = [el("code", {}, status), " ", ...inline(response.description)];
-    return !more ? el("p", {}, title) : el("details", {}, el("summary", {}, title),
-      headers.length > 0 && el("table", {}, headers.map(([name, header]) => el("tr", {}, el("td", {}, el("code", {}, name)),
-        el("td", {}, inline(resolve(header).description || ""))))), content(response.content));
+    return el("details", {class: "answer", open: status[0] === "2"},
+      el("summary", {}, el("span", {class: `status s${status[0]}`}, status), el("span", {}, inline(response.description))),
+      el("div", {}, content(response.content),
+        headers.length > 0 && el("table", {}, headers.map(([name, header]) => el("tr", {}, el("td", {}, el("code", {}, name)),
+          el("td", {}, inline(resolve(header).description || "")))))));
   })];
 }
 
@@ -135,6 +135,16 @@ function curl(method, path, operation) {
   const lines = [`curl -H "X-API-Key: $KEY"${method === "get" ? "" : ` -X ${method.toUpperCase()}`} ${quote(location.origin + path)}`];
   if (body) lines.push(`-H ${quote(`Content-Type: ${body.type}`)}`, `--data-binary ${quote(body.text)}`);
   return lines.join(" \\\n  ");
+}
+
+// The clipboard is there for https and localhost only; without it the text can still be marked.
+function shell(text) {
+  const button = el("button", {type: "button", on: ["click", async () => {
+    await navigator.clipboard.writeText(text);
+    button.textContent = "Copied";
+    setTimeout(() => { button.textContent = "Copy"; }, 1500);
+  }]}, "Copy");
+  return el("div", {class: "shell"}, el("pre", {tabindex: "0"}, text), globalThis.navigator?.clipboard && button);
 }
 
 // --- trying ---
@@ -187,7 +197,7 @@ function operationCard(method, path, item, operation) {
     if (!card.open || card.querySelector(".body")) return;
     card.append(el("div", {class: "body"}, prose(operation.description), parameterTable(parameters),
       body && [el("h3", {}, "Body"), prose(body.description), content(body.content)], answers(operation),
-      el("h3", {}, "From a shell"), el("pre", {}, curl(method, path, operation)), tryIt(method, path, operation, parameters)));
+      el("h3", {}, "From a shell"), shell(curl(method, path, operation)), tryIt(method, path, operation, parameters)));
   };
   card.addEventListener("toggle", fill);
   return card;
@@ -210,17 +220,38 @@ function operations() {
 
 function openTarget() {
   const target = document.getElementById(location.hash.slice(1));
-  if (target && target.tagName === "DETAILS") target.open = true;
-  if (target) target.scrollIntoView();
+  for (const link of document.getElementById("contents").children) {
+    if (link.getAttribute("href") === location.hash) link.setAttribute("aria-current", "location");
+    else link.removeAttribute("aria-current");
+  }
+  if (!target || target.tagName !== "DETAILS") return;
+  target.open = true;
+  target.scrollIntoView();
+  target.querySelector("summary").focus({preventScroll: true});
+}
+
+// Leaves the operations whose path, method or summary has the text, and the headings that still have any.
+function filter(text) {
+  const wanted = text.trim().toLowerCase();
+  let heading;
+  for (const entry of document.getElementById("contents").children) {
+    if (entry.tagName === "H2") {
+      heading = entry;
+      heading.hidden = true;
+    } else {
+      entry.hidden = !`${entry.textContent} ${entry.title}`.toLowerCase().includes(wanted);
+      heading.hidden &&= entry.hidden;
+    }
+  }
 }
 
 function render(chosen) {
   document.title = api.info.title;
   const groups = operations();
   document.getElementById("contents").replaceChildren(...groups.flatMap(({tag, list}) => [el("h2", {}, tag.name),
-    ...list.map(({method, path}) => el("a", {href: `#${slug(method, path)}`},
+    ...list.map(({method, path, operation}) => el("a", {href: `#${slug(method, path)}`, title: operation.summary},
       el("span", {class: `method ${method}`}, method.toUpperCase()), " ", path))]));
-  document.getElementById("main").replaceChildren(el("h2", {}, `${api.info.title} ${api.info.version}`), ...prose(api.info.description),
+  document.getElementById("main").replaceChildren(el("h2", {}, api.info.title), ...prose(api.info.description),
     el("p", {}, el("a", {href: `/openapi/${APIS[chosen]}.json`}, `/openapi/${APIS[chosen]}.json`)),
     ...groups.flatMap(({tag, list}) => [el("h2", {}, tag.name), ...prose(tag.description),
       ...list.map(({method, path, item, operation}) => operationCard(method, path, item, operation))]));
@@ -233,6 +264,13 @@ async function start() {
   document.getElementById("apis").replaceChildren(...Object.keys(APIS).map((name) =>
     el("a", {href: `/docs?api=${name}`, "aria-current": name === chosen && "page"}, name)));
   window.addEventListener("hashchange", openTarget);
+  const field = document.getElementById("filter");
+  field.addEventListener("input", () => filter(field.value));
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "/" || /^(INPUT|TEXTAREA)$/.test(event.target.tagName)) return;
+    event.preventDefault();
+    field.focus();
+  });
   const main = document.getElementById("main");
   try {
     const answer = await fetch(`/openapi/${APIS[chosen]}.json`);

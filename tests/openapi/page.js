@@ -14,6 +14,8 @@ class Node {
     this.listeners = {};
     this.open = false;
   }
+  getAttribute(key) { return this.attributes[key] ?? null; }
+  removeAttribute(key) { delete this.attributes[key]; }
   setAttribute(key, value) { this.attributes[key] = String(value); }
   append(...nodes) { this.children.push(...nodes.map((node) => (node instanceof Node ? node : String(node)))); }
   replaceChildren(...nodes) { this.children = []; this.append(...nodes); }
@@ -25,9 +27,9 @@ class Node {
 }
 
 const parts = {};
-for (const id of ["apis", "contents", "main", "key"]) parts[id] = new Node("div");
+for (const id of ["apis", "contents", "main", "key", "filter"]) parts[id] = new Node("div");
 const context = vm.createContext({
-  document: {title: "", createElement: (name) => new Node(name),
+  document: {title: "", addEventListener() {}, createElement: (name) => new Node(name),
     getElementById: (id) => parts[id] || [...parts.main.all()].find((node) => node.attributes.id === id) || null},
   window: {addEventListener() {}},
   location: {search: "", hash: "", origin: "http://localhost:8080"},

@@ -3,6 +3,7 @@
 import json
 import pathlib
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -22,15 +23,16 @@ def anybody(stack):
 
 @pytest.mark.parametrize("path", FILES)
 def test_a_file_is_served_to_all_as_it_is(anybody, path):
-    answer = anybody.get(path)
+    plain = {"Accept-Encoding": "identity"}
+    answer = anybody.request("GET", path, headers=plain)
     assert answer.status_code == 200
-    assert answer.content == FILES[path].read_bytes()
+    assert answer.content == FILES[path].read_bytes() == anybody.get(path).content
     assert answer.headers["Content-Length"] == str(len(answer.content))
-    again = anybody.request("GET", path, headers={"If-None-Match": answer.headers["ETag"]})
+    again = anybody.request("GET", path, headers={**plain, "If-None-Match": answer.headers["ETag"]})
     assert (again.status_code, again.content, again.headers["ETag"]) == (304, b"", answer.headers["ETag"])
     other = anybody.request("GET", path, headers={"If-None-Match": '"0000000000000000"'})
     assert other.status_code == 200
-    assert anybody.request("HEAD", path).headers["ETag"] == answer.headers["ETag"]
+    assert anybody.request("HEAD", path, headers=plain).headers["ETag"] == answer.headers["ETag"]
     assert anybody.request("POST", path).status_code == 405
 
 
@@ -72,6 +74,32 @@ def test_the_page_shows_every_operation(descriptions, name):
         for parameter in operation.get("parameters", []):
             if "name" in parameter:
                 assert parameter["name"] in card
+
+
+def in_a_browser(address, folder):
+    """The page's document once its script has run, and what the browser's console said."""
+    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("no Chromium on this machine (apt-get install chromium)")
+    done = subprocess.run(["nice", browser, "--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder}",
+                           "--enable-logging=stderr", "--virtual-time-budget=10000", "--dump-dom", address],
+                          capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line
+                         and "Password field is not contained" not in line]  # a hint: there is nothing to submit
+
+
+@pytest.mark.parametrize("name", ["v1", "v2", "admin"])
+def test_a_browser_shows_every_operation_and_opens_the_one_of_the_address(stack, descriptions, name, tmp_path):
+    path, item = list(descriptions[name]["paths"].items())[-1]
+    target = re.sub("[^A-Za-z0-9]+", "-", f"{next(iter(item))}{path}")
+    document, console = in_a_browser(f"{stack.url}/docs?api={name}#{target}", tmp_path)
+    assert console == []
+    cards = re.findall(r'<details class="operation" id="([^"]+)"( open="")?>', document)
+    assert len(cards) == sum(len(methods) for methods in descriptions[name]["paths"].values())
+    assert [card for card, is_open in cards if is_open] == [target]
+    assert f'href="#{target}" title=' in document
+    assert document.count('aria-current="location"') == 1
 
 
 def requests_of(description):
