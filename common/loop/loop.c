@@ -125,7 +125,14 @@ void tg_loop_destroy(tg_loop_t *loop)
 uint64_t tg_loop_now_ms(const tg_loop_t *loop)
 {
     assert(loop != NULL);
-    return loop->now_is_fresh ? loop->now_ms : tg_time_mono_ms();
+    if (!loop->in_turn)
+        return tg_time_mono_ms();
+    if (!loop->now_is_fresh && h2o_now(loop->h2o) != loop->now_seen) {
+        tg_loop_t *own = (tg_loop_t *)loop; /* a cache */
+        own->now_seen = h2o_now(loop->h2o);
+        own->now_ms = tg_time_mono_ms();
+    }
+    return loop->now_ms;
 }
 
 struct st_h2o_evloop_t *tg_loop_h2o(tg_loop_t *loop)

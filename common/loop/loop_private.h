@@ -30,6 +30,7 @@ struct tg_loop {
     uint64_t now_ms;
     bool in_turn;
     bool now_is_fresh; /* posts and timers run; before them h2o may have waited since now_ms */
+    uint64_t now_seen; /* h2o's own clock, which it reads after each wait, when now_ms was read */
     size_t open_watches;
     struct tg_loop_heap timers;
     struct tg_loop_posts running; /* being run; swapped with `queued` */

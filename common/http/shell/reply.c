@@ -128,6 +128,7 @@ void tg_http_send(tg_http_thread_t *thread, h2o_req_t *raw, h2o_iovec_t body)
 {
     tg_http_conn_t *conn = tg_http_conn_of(raw);
     assert(conn->state == CONN_BUSY);
+    tg_http_conn_unhold(conn);
     conn->state = CONN_WRITING;
     conn->since_ms = tg_loop_now_ms(thread->loop);
     conn->acked = 0;

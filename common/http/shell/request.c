@@ -378,6 +378,7 @@ static void handle(tg_http_req_t *req)
         return; /* answered: the struct may be another request's by now */
     thread->handling = NULL;
     assert(req->on_cancel != NULL); /* whoever answers later must hear of the deadline */
+    tg_http_conn_hold(req->conn);
     uint64_t left = req->deadline_at_ms > now ? req->deadline_at_ms - now : 0;
     tg_timer_start(thread->loop, &req->deadline, left, on_deadline, req);
 }

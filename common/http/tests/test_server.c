@@ -228,6 +228,49 @@ static void pipelined_requests_are_answered_in_order(void **state)
     free(answers);
 }
 
+/* Asks for what is answered 50 ms later, and waits until the handler has it. Where that takes
+ * longer, what follows comes after the answer: no less right. */
+static void ask_later(int fd)
+{
+    test_say(fd, "GET /later HTTP/1.1\r\n" H "\r\n");
+    for (int tries = 0; tries < 20; tries++) {
+        if (test_metric(tg_http_server_admin_port(server), "tidegate_http_requests_in_flight") > 0)
+            return;
+    }
+}
+
+/* While the first request is away its connection is read into another buffer, see hold.c. */
+static void what_comes_before_an_answer_is_answered_after_it(void **state)
+{
+    (void)state;
+    char body[50001];
+    memset(body, 'x', sizeof(body) - 1);
+    body[sizeof(body) - 1] = '\0';
+    int fd = test_connect(port());
+    for (int round = 0; round < 3; round++) {
+        ask_later(fd);
+        test_say(fd, "POST /echo/large HTTP/1.1\r\nContent-Length: 50000\r\n" H "\r\n");
+        test_say(fd, body);
+        test_say(fd, "GET /later HTTP/1.1\r\n" H "\r\n");
+        char *later = test_read_answer(fd, false), *large = test_read_answer(fd, false);
+        char *again = test_read_answer(fd, false);
+        test_assert_has(later, "\r\n\r\nlater");
+        test_assert_has(large, "content-length: 50000\r\n");
+        test_assert_has(large, body);
+        test_assert_has(again, "\r\n\r\nlater");
+        free(later);
+        free(large);
+        free(again);
+    }
+    ask_later(fd);
+    shutdown(fd, SHUT_WR); /* no more to say, but still listening */
+    char *last = test_read_answer(fd, false);
+    test_assert_has(last, "\r\n\r\nlater");
+    free(last);
+    assert_true(test_is_closed(fd));
+    close(fd);
+}
+
 static void unknown_paths_and_methods_are_told(void **state)
 {
     (void)state;
@@ -803,6 +846,7 @@ int main(void)
         cmocka_unit_test(head_has_the_length_and_no_body),
         cmocka_unit_test(no_content_has_neither_body_nor_length),
         cmocka_unit_test(pipelined_requests_are_answered_in_order),
+        cmocka_unit_test(what_comes_before_an_answer_is_answered_after_it),
         cmocka_unit_test(unknown_paths_and_methods_are_told),
         cmocka_unit_test(parameters_are_typed_and_bounded),
         cmocka_unit_test(errors_have_the_form_of_their_route),
