@@ -28,6 +28,8 @@ void tg_client_tell_breaker(struct instance *instance)
     bool timed = breaker->state == TG_BREAKER_OPEN && !breaker->held && breaker->reopen_at_ms > now;
     instance->changes_told = breaker->changes;
     instance->state_told = breaker->state;
+    if (breaker->state == TG_BREAKER_CLOSED)
+        instance->latency = (tg_latency_t){0}; /* what it was like before says nothing of now */
     tg_client_tell(instance,
                    (tg_http_change_t){.what = TG_HTTP_BREAKER,
                                       .from = tg_breaker_state_name(from),

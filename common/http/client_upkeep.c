@@ -38,6 +38,8 @@ static void take_back_calls(struct instance *instance)
 static void tell_out(struct instance *instance, int what, bool out, const char *why,
                      uint64_t next_ms)
 {
+    if (!out)
+        instance->latency = (tg_latency_t){0}; /* what it was like before says nothing of now */
     tg_client_tell(instance, (tg_http_change_t){.what = what,
                                                 .from = out ? "in" : "out",
                                                 .to = out ? "out" : "in",

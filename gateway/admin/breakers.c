@@ -88,7 +88,7 @@ static void note(struct change *change)
     const tg_pg_stmt_t stmts[] = {
         {TG_ADMIN_ACTOR_SQL, 2, {change->key_id, tg_http_peer(change->req)}},
         {"select admin.note_act('breaker', $1, $2 || '/' || $3,"
-         " jsonb_build_object('gateway', $4, 'before', $5, 'set', $6))",
+         " jsonb_build_object('gateway', $4::text, 'before', $5::text, 'set', $6::text))",
          6,
          {tg_str_from(verbs[change->after]), change->upstream, change->instance,
           tg_str_from(tg_gateway_name(change->thread->gateway)),
