@@ -96,18 +96,20 @@ static tg_status_t split(tg_str_t text, tg_arena_t *arena, struct path *path)
     return TG_OK;
 }
 
+static bool segment_fits(tg_str_t own, tg_str_t given)
+{
+    return own.ptr == NULL ? given.len > 0 : tg_str_eq(own, given);
+}
+
 static bool path_fits(const struct row *row, const struct path *path)
 {
     bool slashes = (row->route->flags & TG_HTTP_ROUTE_SLASHES) != 0;
     if (row->rest ? path->count < row->count || (path->slash && !slashes)
                   : path->count != row->count)
         return false;
-    for (unsigned i = 0; i < row->count; i++) {
-        bool fits = row->segments[i].ptr == NULL ? path->segments[i].len > 0
-                                                 : tg_str_eq(row->segments[i], path->segments[i]);
-        if (!fits)
+    for (unsigned i = 0; i < row->count; i++)
+        if (!segment_fits(row->segments[i], path->segments[i]))
             return false;
-    }
     return true;
 }
 
@@ -209,7 +211,7 @@ static unsigned count_common(const struct row *row, tg_str_t path)
     while (count < row->count && path.len > 0 && path.ptr[0] == '/') {
         const char *slash = memchr(path.ptr + 1, '/', path.len - 1);
         size_t end = slash == NULL ? path.len : (size_t)(slash - path.ptr);
-        if (!tg_str_eq(row->segments[count], (tg_str_t){path.ptr + 1, end - 1}))
+        if (!segment_fits(row->segments[count], (tg_str_t){path.ptr + 1, end - 1}))
             break;
         path.ptr += end;
         path.len -= end;

@@ -73,6 +73,34 @@ static void another_method_is_told_the_right_ones(void **state)
     assert_int_equal(find("get", "/files/x"), TG_CONFLICT);
 }
 
+static void the_nearest_row_shares_most_segments(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *path;
+        size_t row;
+    } cases[] = {
+        {"/v1/events/order/x", 1},
+        {"/v1/events/a:b?c", 1},
+        {"/v1/other", 1},
+        {"/v1", 1},
+        {"/subjects/a/b", 4},
+        {"/subjects/order", 4},
+        {"/files/x", 5},
+        {"/files", 5},
+        {"/hop/x/y", 6},
+        {"/", 0},
+        {"", 0},
+        {"*", 0},
+        {"/other", 0},
+        {"/v1x/events", 0},
+    };
+    for (size_t i = 0; i < TG_ARRAY_LEN(cases); i++)
+        if (tg_routes_nearest(routes, tg_str_from(cases[i].path)) != &rows[cases[i].row])
+            fail_msg("%s", cases[i].path);
+    assert_ptr_equal(tg_routes_nearest(routes, (tg_str_t){NULL, 0}), &rows[0]);
+}
+
 static void a_star_takes_the_rest(void **state)
 {
     (void)state;
@@ -149,6 +177,7 @@ int main(void)
         cmocka_unit_test(head_goes_where_get_goes),
         cmocka_unit_test(escaped_letters_are_the_letters),
         cmocka_unit_test(another_method_is_told_the_right_ones),
+        cmocka_unit_test(the_nearest_row_shares_most_segments),
         cmocka_unit_test(a_star_takes_the_rest),
         cmocka_unit_test(dot_segments_are_refused_in_any_writing),
         cmocka_unit_test(a_star_takes_escaped_slashes_only_where_the_row_says_so),
