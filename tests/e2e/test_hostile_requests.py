@@ -3,9 +3,9 @@ connection, and the gateway as it was."""
 
 import random
 import re
-import socket
 
 import pytest
+from lib.raw import status_of, talk
 
 
 @pytest.fixture(autouse=True)
@@ -19,25 +19,7 @@ def unharmed(stack, demo):
 @pytest.fixture
 def exchange(stack):
     """exchange(bytes): all that comes back until the gateway closes or is silent."""
-    host, port = stack.url.removeprefix("http://").split(":")
-
-    def talk(request, wait=0.3):
-        answer = b""
-        with socket.create_connection((host, int(port)), timeout=5) as connection:
-            try:
-                connection.sendall(request)
-                connection.settimeout(wait)
-                while chunk := connection.recv(65536):
-                    answer += chunk
-            except (TimeoutError, ConnectionError):
-                pass
-        return answer
-    return talk
-
-
-def status_of(answer):
-    match = re.match(rb"HTTP/1\.1 (\d{3}) ", answer)
-    return int(match[1]) if match else None
+    return lambda request, wait=0.3: talk(stack.url, request, wait)
 
 
 PATHS = ["/v2/registry", "/v2/registry/", "/v2/registry//", "/v2/registryx", "/v2", "/v2/", "/v1", "/v1/", "//", "/api",
