@@ -11,7 +11,7 @@ tg_status_t tg_admin_bootstrap(tg_cli_t *cli, tg_args_t *args, tg_error_t *error
     if (status == TG_OK)
         status = tg_args_done(args, error);
     if (status == TG_OK)
-        status = tg_keys_seconds("expires", expires, &seconds, error);
+        status = tg_keys_seconds("--expires", expires, TG_KEYS_EXPIRES_MAX_DAYS, &seconds, error);
     if (status != TG_OK)
         return status;
     const char *const params[] = {seconds.text};

@@ -44,12 +44,11 @@ tg_status_t tg_keys_scopes(tg_str_t text, tg_buf_t *out_array, tg_error_t *error
     return out_array->failed ? tg_error_set(error, TG_NOMEM, "out of memory") : TG_OK;
 }
 
-tg_status_t tg_keys_seconds(const char *what, const char *text, tg_keys_text_t *out_seconds,
-                            tg_error_t *error)
+tg_status_t tg_keys_seconds(const char *what, const char *text, unsigned max_days,
+                            tg_keys_text_t *out_seconds, tg_error_t *error)
 {
     assert(out_seconds != NULL);
-    const tg_option_t option = {what,        TG_OPT_MS, 0,
-                                "1d",        1000,      TG_KEYS_EXPIRES_MAX_DAYS * 86400000.0,
+    const tg_option_t option = {what,        TG_OPT_MS, 0, "1d", 1000, max_days * 86400000.0,
                                 "Life time."};
     uint64_t ms = 0;
 
@@ -115,7 +114,8 @@ tg_status_t tg_keys_create(tg_cli_t *cli, tg_args_t *args, tg_error_t *error)
     if (status == TG_OK)
         status = tg_keys_scopes(tg_str_from(request.scopes), &array, error);
     if (status == TG_OK && request.expires != NULL)
-        status = tg_keys_seconds("expires", request.expires, &expires, error);
+        status = tg_keys_seconds("--expires", request.expires, TG_KEYS_EXPIRES_MAX_DAYS, &expires,
+                                 error);
     if (status == TG_OK) {
         const char *const params[] = {request.tenant, array.data,
                                       request.expires == NULL ? NULL : expires.text,
@@ -155,7 +155,7 @@ tg_status_t tg_keys_rotate(tg_cli_t *cli, tg_args_t *args, tg_error_t *error)
     if (status == TG_OK)
         status = read_id(args, &id, error);
     if (status == TG_OK && strcmp(overlap, "0") != 0)
-        status = tg_keys_seconds("overlap", overlap, &seconds, error);
+        status = tg_keys_seconds("--overlap", overlap, TG_KEYS_OVERLAP_MAX_DAYS, &seconds, error);
     if (status != TG_OK)
         return status;
     const char *const params[] = {id, seconds.text};

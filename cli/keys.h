@@ -8,6 +8,7 @@
 #include "cli/cli.h"
 
 #define TG_KEYS_EXPIRES_MAX_DAYS 3650
+#define TG_KEYS_OVERLAP_MAX_DAYS 30
 
 /* key create --tenant T --scopes a,b [--expires 30d] [--description TEXT] */
 TG_NODISCARD tg_status_t tg_keys_create(tg_cli_t *cli, tg_args_t *args, tg_error_t *error);
@@ -27,8 +28,8 @@ typedef struct tg_keys_text {
     char text[24];
 } tg_keys_text_t;
 
-/* A time of at least a second, "30d", as whole seconds. `what` names the flag in errors. */
-TG_NODISCARD tg_status_t tg_keys_seconds(const char *what, const char *text,
+/* A time of a second to so many days, "30d", as whole seconds. `what` names the flag in errors. */
+TG_NODISCARD tg_status_t tg_keys_seconds(const char *what, const char *text, unsigned max_days,
                                          tg_keys_text_t *out_seconds, tg_error_t *error);
 
 /* Makes a key, has `sql` store it ($1 is its id, $2 its digest as bytea text, then `params`, at

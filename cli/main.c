@@ -117,6 +117,15 @@ static int run_command(const tg_cli_config_t *config, tg_args_t *args, tg_error_
     return status == TG_OK ? 0 : status == TG_INVALID ? EXIT_USAGE : 1;
 }
 
+/* The database names limits for the admin API as well; this is the command line's way to them. */
+static void complain(const char *text)
+{
+    (void)fprintf(stderr, "tidegate: %s\n", text);
+    if (strncmp(text, "limits.", 7) == 0)
+        (void)fprintf(stderr, "`tidegate plan limits` lists them; --limits NAME=default takes one "
+                              "away.\n");
+}
+
 int main(int argc, char **argv)
 {
     tg_args_t args;
@@ -137,7 +146,7 @@ int main(int argc, char **argv)
     else if (action == TG_CONFIG_RUN)
         code = run_command(&config, &args, &error);
     if (code != 0)
-        (void)fprintf(stderr, "tidegate: %s\n", error.text);
+        complain(error.text);
     tg_config_dispose(&program, &config);
     return code;
 }

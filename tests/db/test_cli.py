@@ -58,6 +58,7 @@ def test_a_revoked_key_says_so_and_revoking_twice_keeps_the_first_time(store):
     (("tenant", "delete", "acme"), 2, "--yes"),
     (("key", "create", "--tenant", "acme", "--scopes", "admin"), 1, "operator"),
     (("key", "rotate", "000000000000"), 1, "no key"),
+    (("key", "rotate", "000000000000", "--overlap", "31d"), 2, "1s to 30d"),
     (("nothing",), 2, "no such command"),
 ])
 def test_a_refusal_names_its_reason(store, args, code, text):
