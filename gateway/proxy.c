@@ -25,7 +25,7 @@ struct exchange {
     tg_gateway_thread_t *thread;
     const tg_public_route_t *route;
     tg_str_t tenant;
-    uint64_t started_us;
+    uint64_t started_us, sent_us;
     tg_charge_t charge;
     enum step step;
     tg_fair_item_t place; /* in the upstream's queue, or on its way */
@@ -65,9 +65,12 @@ static void finish(struct exchange *exchange, unsigned result, bool busy)
     tg_fair_leave(queue_of(exchange), &exchange->place, busy, now_ms(exchange));
     tg_metrics_shard_t *shard = exchange->thread->shard;
     unsigned upstream = exchange->route->upstream;
+    uint64_t now_us = tg_time_mono_us();
     tg_metric_add(shard, GW_UPSTREAM, upstream * GW_UP_RESULTS + result, 1);
     tg_metric_observe(shard, GW_UPSTREAM_S, upstream,
-                      (double)(tg_time_mono_us() - exchange->started_us) / 1e6);
+                      (double)(now_us - exchange->started_us) / 1e6);
+    tg_http_note_hops(exchange->req, exchange->sent_us - exchange->started_us,
+                      now_us - exchange->sent_us);
 }
 
 static void reply_upstream(struct exchange *exchange, const tg_http_response_t *response)
@@ -346,6 +349,7 @@ static void fail_queued(struct exchange *exchange, unsigned reason)
     unsigned upstream = exchange->route->upstream;
     tg_metric_add(exchange->thread->shard, GW_QUEUE_ENDS, upstream * GW_QUEUE_REASONS + reason, 1);
     tg_charge_end(&exchange->charge);
+    tg_http_note_hops(exchange->req, tg_time_mono_us() - exchange->started_us, 0);
     if (reason == GW_QUEUE_LATE)
         tg_http_fail(exchange->req, 504, "deadline_exceeded", TG_STR(""),
                      "The %s service is busy, and the request's turn did not come in time; retry "
@@ -358,6 +362,7 @@ static void fail_queued(struct exchange *exchange, unsigned reason)
 static void on_turn(void *arg, tg_fair_end_t end)
 {
     struct exchange *exchange = arg;
+    exchange->sent_us = tg_time_mono_us();
     if (end == TG_FAIR_GO)
         send_on(exchange);
     else
@@ -415,7 +420,7 @@ void tg_proxy_handle(tg_http_req_t *req, void *thread_ctx)
     exchange->thread = thread;
     exchange->route = route;
     exchange->tenant = id;
-    exchange->started_us = tg_time_mono_us();
+    exchange->started_us = exchange->sent_us = tg_time_mono_us();
     tg_http_set_user(req, exchange, on_gone);
     queue(exchange, identity.tenant);
 }

@@ -46,8 +46,9 @@ typedef struct tg_http_config {
     uint64_t drain_ms;          /* SIGTERM: longest wait for requests in flight */
     uint64_t max_buffered;      /* bytes of requests held per thread; 0: the default, 256 MiB */
     char *tls_cert, *tls_key;   /* PEM files of the API's listener; NULL or "": plain */
+    char *access_log;           /* off, errors, all, 1/N; NULL or "": off */
     /* What only a service at the edge has (TG_HTTP_EDGE_OPTIONS); zero for the others. */
-    char *cors_origins;       /* texts as common/http/edge/origins.h has them; NULL or "": no CORS */
+    char *cors_origins; /* texts as common/http/edge/origins.h has them; NULL or "": no CORS */
     uint64_t cors_max_age_ms; /* how long a browser may remember a preflight */
     uint64_t max_per_address; /* open connections of one client address; 0: no limit */
     bool compress;            /* answers, when the client accepts it */
@@ -67,7 +68,8 @@ typedef struct tg_http_config {
     {"http.drain", TG_OPT_MS | TG_OPT_LIVE, offsetof(S, m.drain_ms), "8s", 0, 600000, "On SIGTERM, longest wait for requests in flight."},                \
     {"http.max_buffered", TG_OPT_BYTES | TG_OPT_LIVE, offsetof(S, m.max_buffered), "256MiB", 1048576, 1099511627776.0, "Bytes of requests held per thread; above it the largest that are still arriving are answered 503."}, \
     {"http.tls_cert", TG_OPT_STR | TG_OPT_LIVE, offsetof(S, m.tls_cert), "", 0, 4095, "PEM file of the API's certificate and its chain; empty: no TLS."}, \
-    {"http.tls_key", TG_OPT_STR | TG_OPT_LIVE, offsetof(S, m.tls_key), "", 0, 4095, "PEM file of its key, without a pass phrase."}
+    {"http.tls_key", TG_OPT_STR | TG_OPT_LIVE, offsetof(S, m.tls_key), "", 0, 4095, "PEM file of its key, without a pass phrase."}, \
+    {"http.access_log", TG_OPT_STR | TG_OPT_LIVE, offsetof(S, m.access_log), "errors", 2, 24, "Requests that get a line in the log: off, errors (400 and above, at most 100 per second and thread), all, or 1/N (errors, and one of N)."}
 
 #define TG_HTTP_EDGE_OPTIONS(S, m)                                                                                                    \
     {"http.max_per_address", TG_OPT_UINT | TG_OPT_LIVE, offsetof(S, m.max_per_address), "1024", 0, 1000000, "Open connections of one client address (IPv6: of a /64); more are answered 429 and closed. 0: no limit, as behind a load balancer."}, \
@@ -192,6 +194,10 @@ tg_arena_t *tg_http_arena(const tg_http_req_t *req); /* freed after the answer; 
  * before the answer. After on_cancel the request is gone. */
 void tg_http_set_user(tg_http_req_t *req, void *user, void (*on_cancel)(void *user));
 void *tg_http_user(const tg_http_req_t *req);
+
+/* --- what the access log says of a request, besides what the shell knows; copied --- */
+void tg_http_note_key(tg_http_req_t *req, tg_str_t tenant, tg_str_t key_id);
+void tg_http_note_hops(tg_http_req_t *req, uint64_t queue_us, uint64_t upstream_us);
 
 /* --- answering --- */
 /* Adds an answer header; name is a lower-case literal, value is copied. CR, LF and NUL are refused

@@ -6,14 +6,19 @@
  * are all in their current second, a further one is written uncounted: more names than slots within
  * one second is not the flood that this guards against.
  *
- * Threads: the table is under one mutex, held for its update only; the write is outside. On a pipe
- * the kernel keeps lines of up to PIPE_BUF (4 KiB) in one piece; longer ones may interleave. */
+ * Threads: the table is under one mutex, held for its update only; the write is outside, under one
+ * of its own. With other processes on the same pipe, lines longer than PIPE_BUF (4 KiB) may
+ * interleave. */
 #include "common/observe/log.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/base/time.h"
@@ -43,17 +48,63 @@ static struct {
     uint64_t suppressed; /* in all windows: nothing to look for while 0 */
 } limiter = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
+/* Held while something is written, so that lines stay whole and that nobody takes the room that
+ * tg_log_lines has just been promised. */
+static pthread_mutex_t stream = PTHREAD_MUTEX_INITIALIZER;
+
 static void write_line(const char *line, size_t len)
 {
+    pthread_mutex_lock(&stream);
     while (len > 0) {
         ssize_t sent = write(STDERR_FILENO, line, len);
         if (sent < 0 && errno == EINTR)
             continue;
         if (sent <= 0)
-            return; /* nowhere left to complain */
+            break; /* nowhere left to complain */
         line += sent;
         len -= (size_t)sent;
     }
+    pthread_mutex_unlock(&stream);
+}
+
+/* What a pipe takes at once when it says that it is writable. */
+static size_t whole_lines(tg_str_t lines)
+{
+    if (lines.len <= PIPE_BUF)
+        return lines.len;
+    const char *end = memrchr(lines.ptr, '\n', PIPE_BUF);
+    return end == NULL ? PIPE_BUF : (size_t)(end - lines.ptr) + 1;
+}
+
+/* Bytes taken now; 0: none without waiting. */
+static size_t write_some(tg_str_t lines, bool is_socket)
+{
+    struct pollfd ready = {.fd = STDERR_FILENO, .events = POLLOUT};
+    ssize_t sent = 0;
+    if (is_socket)
+        sent = send(STDERR_FILENO, lines.ptr, lines.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    else if (poll(&ready, 1, 0) == 1 && (ready.revents & POLLOUT) != 0)
+        sent = write(STDERR_FILENO, lines.ptr, lines.len);
+    return sent > 0 ? (size_t)sent : 0;
+}
+
+size_t tg_log_lines(tg_str_t lines)
+{
+    struct stat is;
+    size_t taken = 0;
+    if (pthread_mutex_trylock(&stream) != 0)
+        return 0;
+    bool is_socket = fstat(STDERR_FILENO, &is) == 0 && S_ISSOCK(is.st_mode);
+    while (taken < lines.len) {
+        tg_str_t rest = {lines.ptr + taken, lines.len - taken};
+        rest.len = whole_lines(rest);
+        size_t sent = write_some(rest, is_socket);
+        taken += sent;
+        if (sent < rest.len)
+            break;
+    }
+    pthread_mutex_unlock(&stream);
+    return taken;
 }
 
 static void append_value(tg_buf_t *buf, const tg_log_field_t *field, tg_str_t text)

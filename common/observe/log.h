@@ -39,6 +39,11 @@ void tg_log_set_level(tg_log_level_t level);
 void tg_log_write(tg_log_level_t level, const char *event, const tg_log_field_t *fields,
                   size_t count);
 
+/* Writes lines made elsewhere (whole, each with its newline) as far as that needs no waiting; gives
+ * the bytes that were taken, perhaps up to the middle of a line: the rest is to be given again. A
+ * pipe that other processes write to as well may still make it wait. */
+size_t tg_log_lines(tg_str_t lines);
+
 #define TG_LOG_(level, event, ...)                                                                 \
     do {                                                                                           \
         const tg_log_field_t tg_fields_[] = {{0}, ##__VA_ARGS__};                                  \

@@ -79,6 +79,9 @@ bool tg_gate_enter(tg_http_req_t *req, tg_gateway_thread_t *thread, tg_scope_t n
         tg_auth_check(directory, &credentials, needed, tg_time_now(), out_identity);
     tg_metric_add(thread->shard, GW_AUTH, labels[result], 1);
     if (result == TG_AUTH_OK || result == TG_AUTH_FORBIDDEN)
+        tg_http_note_key(req, tg_str_from(out_identity->tenant->id),
+                         tg_str_from(out_identity->key->id));
+    if (result == TG_AUTH_OK || result == TG_AUTH_FORBIDDEN)
         tg_uses_note(thread->uses, out_identity->key->id, (int64_t)tg_time_mono_us());
     if (result == TG_AUTH_OK)
         return true;

@@ -47,7 +47,7 @@ static void on_metrics(tg_http_req_t *req, void *thread_ctx)
     uint64_t refused = tg_http_guard_refused();
     uint64_t seen = atomic_exchange(&server->refused_seen, refused);
     tg_metric_add(req->thread->shard, HTTP_REFUSED, 0, refused - seen);
-    tg_metric_set(req->thread->shard, HTTP_CERT, 0, req->thread->settings->cert_not_after_s);
+    tg_metric_set(req->thread->shard, HTTP_CERT, 0, req->thread->settings->cert.not_after_s);
     tg_buf_t body = tg_buf_make(TG_HTTP_METRICS_MAX);
     tg_metrics_render(server->metrics, &body);
     if (server->service->metrics != NULL)

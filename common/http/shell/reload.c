@@ -40,7 +40,7 @@ tg_http_reload_t *tg_http_reload_ask(const tg_http_req_t *req, tg_http_reload_fn
     tg_http_server_t *server = req->thread->server;
     tg_http_reload_t *reload = NULL;
     pthread_mutex_lock(&server->mutex);
-    if (server->reloads_on && server->reload_count < TG_HTTP_RELOADS_MAX)
+    if (tg_program_can_reload() && server->reload_count < TG_HTTP_RELOADS_MAX)
         reload = calloc(1, sizeof(*reload));
     if (reload != NULL) {
         *reload = (tg_http_reload_t){.next = server->reloads,
@@ -81,12 +81,11 @@ static tg_status_t take_over(tg_http_server_t *server, tg_buf_t *changed, tg_err
     if (status != TG_OK)
         return status;
     const tg_http_config_t *config = tg_program_part(fresh, service->config);
-    tg_http_settings_t *before = tg_http_settings_ref(server->settings);
+    const tg_http_cert_t before = server->settings->cert;
     if (config != NULL) /* else the service has none but its own */
         status = tg_http_server_reload(server, config, fresh, error);
-    if (status == TG_OK && !tg_http_tls_same(before->tls, server->settings->tls))
+    if (status == TG_OK && memcmp(&before, &server->settings->cert, sizeof(before)) != 0)
         tg_buf_str(changed, changed->len > 0 ? TG_STR(", certificate") : TG_STR("certificate"));
-    tg_http_settings_unref(before);
     tg_program_keep(status == TG_OK);
     return status;
 }
@@ -123,13 +122,6 @@ void tg_http_reload_run(tg_http_server_t *server)
             usleep(1000); /* the loop runs and empties its queue */
     }
     tg_buf_dispose(&changed);
-}
-
-void tg_http_reload_allow(tg_http_server_t *server)
-{
-    pthread_mutex_lock(&server->mutex);
-    server->reloads_on = true;
-    pthread_mutex_unlock(&server->mutex);
 }
 
 void tg_http_reload_end(tg_http_server_t *server)

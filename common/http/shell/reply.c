@@ -116,6 +116,7 @@ static void send_answer(tg_http_req_t *req, int code, const char *content_type, 
         tg_http_conn_linger(conn);
     }
     count_answer(req, code);
+    tg_http_access_begin(req, code);
     tg_http_request_release(req);
 
     bool encodes = thread->encoder != NULL && thread->settings->limits.compress;
@@ -283,6 +284,7 @@ void tg_http_fail(tg_http_req_t *req, int http_code, const char *code, tg_str_t 
 
     tg_http_format_t shape = format_of(req);
     tg_buf_t body = tg_buf_make(TG_HTTP_ERROR_MAX);
+    req->notes.code = code;
     if (field.len > 256)
         field.len = 256;
     tg_http_error_body(shape, http_code, code, field, (tg_str_t){text, used},
@@ -366,6 +368,8 @@ static void replace_body(h2o_req_t *raw, h2o_ostream_t **slot)
         slot = &stream->super.next;
     }
     tg_buf_dispose(&body);
+    tg_http_access_refused(raw, raw->res.status, h2o_error_code(raw->res.status),
+                           (tg_str_t){id, sizeof(id)});
     conn->state = CONN_WRITING;
     conn->since_ms = tg_loop_now_ms(thread->loop);
     tg_http_conn_linger(conn);

@@ -110,9 +110,12 @@ static void on_ref_dispose(void *data)
     assert(ref->conn != NULL);
     if (ref->req != NULL) {
         tg_http_req_t *req = ref->req;
+        req->notes.code = "client_gone";
+        tg_http_access_begin(req, 499);
         cancel(req, CANCEL_GONE);
         tg_http_request_release(req);
     }
+    tg_http_access_end(ref);
     tg_http_conn_request_done(ref->conn);
 }
 

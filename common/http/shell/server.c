@@ -355,8 +355,6 @@ int tg_http_server_run(const tg_http_service_t *service)
                 TG_F_INT("port", tg_http_server_port(server)),
                 TG_F_TEXT("admin_listen", service->config->admin_listen),
                 TG_F_INT("threads", service->config->threads));
-    if (tg_program_can_reload())
-        tg_http_reload_allow(server);
     int signal_number = wait_for_end(server, &signals);
     tg_log_info("draining", TG_F_INT("signal", signal_number));
     size_t cut = tg_http_server_drain(server);

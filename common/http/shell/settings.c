@@ -20,11 +20,11 @@ static tg_status_t open_tls(tg_http_settings_t *settings, const tg_http_config_t
                             "http.tls_cert and http.tls_key are given together or not at all.");
     if (!is_set(config->tls_cert))
         return TG_OK;
-    tg_status_t status = tg_http_tls_open(config->tls_cert, config->tls_key, &settings->tls,
-                                          &settings->cert_not_after_s, error);
-    if (status == TG_OK && settings->cert_not_after_s <= tg_time_now() / TG_US_PER_SECOND)
+    tg_status_t status =
+        tg_http_tls_open(config->tls_cert, config->tls_key, &settings->tls, &settings->cert, error);
+    if (status == TG_OK && settings->cert.not_after_s <= tg_time_now() / TG_US_PER_SECOND)
         tg_log_warn("certificate_expired", TG_F_TEXT("file", config->tls_cert),
-                    TG_F_INT("not_after", settings->cert_not_after_s));
+                    TG_F_INT("not_after", settings->cert.not_after_s));
     return status;
 }
 
@@ -53,10 +53,12 @@ tg_status_t tg_http_settings_create(const tg_http_service_t *service,
     settings->limits = *config;
     settings->limits.listen = settings->limits.admin_listen = NULL;
     settings->limits.tls_cert = settings->limits.tls_key = NULL;
-    settings->limits.cors_origins = NULL;
+    settings->limits.cors_origins = settings->limits.access_log = NULL;
     if (settings->limits.max_buffered == 0)
         settings->limits.max_buffered = TG_HTTP_BUFFERED_MAX;
-    tg_status_t status = open_tls(settings, config, error);
+    tg_status_t status = tg_http_access_parse(config->access_log, &settings->access, error);
+    if (status == TG_OK)
+        status = open_tls(settings, config, error);
     if (status == TG_OK)
         status = open_origins(settings, config, error);
     if (status == TG_OK && service->settings_make != NULL)

@@ -12,13 +12,15 @@
 
 #include "common/http/edge/origins.h"
 #include "common/http/server.h"
+#include "common/http/shell/access.h"
 #include "common/http/shell/tls.h"
 
 typedef struct tg_http_settings {
     _Atomic unsigned users;
     tg_http_config_t limits; /* its numbers; the texts are NULL */
-    SSL_CTX *tls;            /* NULL: plain */
-    int64_t cert_not_after_s;
+    tg_access_rule_t access;
+    SSL_CTX *tls; /* NULL: plain */
+    tg_http_cert_t cert;
     tg_origins_t *origins; /* NULL: nothing is said to browsers */
     void *own;             /* of service->settings_make; NULL without it */
     void (*own_free)(void *own);

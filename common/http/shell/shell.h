@@ -17,6 +17,7 @@
 
 #include "common/http/edge/origins.h"
 #include "common/http/server.h"
+#include "common/http/shell/access.h"
 #include "common/http/shell/peers.h"
 #include "common/http/shell/routes.h"
 #include "common/http/shell/settings.h"
@@ -28,6 +29,7 @@ enum {
     HTTP_METRIC_COUNT
 };
 enum { CUT_HEADER, CUT_IDLE, CUT_WRITE, CUT_DRAIN, CUT_BUFFERED, CUT_HANDSHAKE };
+enum { ACCESS_FULL, ACCESS_ERRORS };
 enum { HANDSHAKE_OK, HANDSHAKE_FAILED, HANDSHAKE_PLAIN };
 enum {
     LIMIT_INFLIGHT,
@@ -88,9 +90,11 @@ typedef struct tg_http_conn {
 } tg_http_conn_t;
 
 /* Lives in h2o's request pool: its disposal is how we learn that h2o is done with the request. */
+typedef struct tg_access_line tg_access_line_t;
 typedef struct tg_http_ref {
     tg_http_req_t *req; /* NULL after the answer */
     tg_http_conn_t *conn;
+    tg_access_line_t *line; /* of the access log, begun; NULL: none */
 } tg_http_ref_t;
 
 struct tg_http_req {
@@ -108,6 +112,7 @@ struct tg_http_req {
     tg_timer_t deadline;
     void *user;
     void (*on_cancel)(void *user);
+    tg_access_notes_t notes;
     tg_trace_t trace;
     bool has_trace, close;
     bool from_peer; /* had the shared secret */
@@ -135,6 +140,7 @@ struct tg_http_thread {
     h2o_socket_t *listener;
     bool paused; /* the listener waits for a connection to end */
     tg_timer_t resume, sweep;
+    tg_access_t access;
 
     h2o_linklist_t conns, inflight, free_reqs;
     size_t conn_count, inflight_count, free_count, linger_count;
@@ -165,7 +171,6 @@ struct tg_http_server {
     pthread_mutex_t mutex; /* guards what follows; `changed` is signalled with it */
     pthread_cond_t changed;
     size_t running, failed, drained;
-    bool reloads_on;           /* somebody waits for SIGHUP */
     tg_http_reload_t *reloads; /* asked for by requests; owned */
     size_t reload_count;
     tg_error_t start_error;
@@ -187,7 +192,6 @@ void tg_http_conn_put_early(tg_http_conn_t *conn);  /* h2o lets go of the reques
 void tg_http_conn_drop_early(tg_http_conn_t *conn); /* the connection is being closed */
 
 /* reload.c */
-void tg_http_reload_allow(tg_http_server_t *server);
 void tg_http_reload_run(tg_http_server_t *server); /* on SIGHUP */
 void tg_http_reload_end(tg_http_server_t *server); /* the loops have ended */
 

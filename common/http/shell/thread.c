@@ -505,6 +505,7 @@ static void thread_close(tg_http_thread_t *thread)
         tg_timer_stop(&thread->sweep);
         tg_timer_stop(&thread->resume);
         tg_http_encoder_flush(thread->encoder);
+        tg_http_access_close(thread);
         tg_http_requests_free(thread);
         tg_loop_turn(thread->loop, 0); /* lets h2o free the closed sockets */
         h2o_context_dispose(&thread->context);

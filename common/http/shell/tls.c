@@ -73,20 +73,22 @@ static tg_status_t file_error(const char *what, const char *path, tg_error_t *er
     return status;
 }
 
-static int64_t not_after(const SSL_CTX *tls)
+static bool describe(const SSL_CTX *tls, tg_http_cert_t *out_cert)
 {
     const X509 *cert = SSL_CTX_get0_certificate(tls);
     struct tm end;
-    if (cert == NULL || ASN1_TIME_to_tm(X509_get0_notAfter(cert), &end) != 1)
-        return 0;
-    return timegm(&end);
+    if (cert == NULL || ASN1_TIME_to_tm(X509_get0_notAfter(cert), &end) != 1 ||
+        X509_digest(cert, EVP_sha256(), out_cert->sha256, NULL) != 1)
+        return false;
+    out_cert->not_after_s = timegm(&end);
+    return true;
 }
 
 static tg_status_t load(SSL_CTX *tls, const char *cert_path, const char *key_path,
-                        tg_error_t *error)
+                        tg_http_cert_t *out_cert, tg_error_t *error)
 {
     ERR_clear_error();
-    if (SSL_CTX_use_certificate_chain_file(tls, cert_path) != 1)
+    if (SSL_CTX_use_certificate_chain_file(tls, cert_path) != 1 || !describe(tls, out_cert))
         return file_error("certificate", cert_path, error);
     if (SSL_CTX_use_PrivateKey_file(tls, key_path, SSL_FILETYPE_PEM) != 1 ||
         SSL_CTX_check_private_key(tls) != 1)
@@ -95,30 +97,22 @@ static tg_status_t load(SSL_CTX *tls, const char *cert_path, const char *key_pat
 }
 
 tg_status_t tg_http_tls_open(const char *cert_path, const char *key_path, SSL_CTX **out_tls,
-                             int64_t *out_not_after_s, tg_error_t *error)
+                             tg_http_cert_t *out_cert, tg_error_t *error)
 {
     assert(cert_path != NULL && key_path != NULL);
-    assert(out_tls != NULL && out_not_after_s != NULL);
+    assert(out_tls != NULL && out_cert != NULL);
     SSL_CTX *tls = SSL_CTX_new(TLS_server_method());
     if (tls == NULL || !configure(tls)) {
         SSL_CTX_free(tls);
         return tg_error_set(error, TG_NOMEM, "TLS cannot be set up: out of memory.");
     }
-    tg_status_t status = load(tls, cert_path, key_path, error);
+    tg_status_t status = load(tls, cert_path, key_path, out_cert, error);
     if (status != TG_OK) {
         SSL_CTX_free(tls);
         return status;
     }
     *out_tls = tls;
-    *out_not_after_s = not_after(tls);
     return TG_OK;
-}
-
-bool tg_http_tls_same(const SSL_CTX *a, const SSL_CTX *b)
-{
-    if (a == NULL || b == NULL)
-        return a == b;
-    return X509_cmp(SSL_CTX_get0_certificate(a), SSL_CTX_get0_certificate(b)) == 0;
 }
 
 /* --- the handshake --- */

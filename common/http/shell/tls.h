@@ -17,15 +17,18 @@
 
 struct tg_http_conn;
 
-/* Gives a counted SSL_CTX over two PEM files (the certificate with its chain, the leaf first; its
- * unencrypted key) and the second at which the certificate ends. The error names the file and says
- * why. That the certificate has expired is for the caller to say. */
-TG_NODISCARD tg_status_t tg_http_tls_open(const char *cert_path, const char *key_path,
-                                          SSL_CTX **out_tls, int64_t *out_not_after_s,
-                                          tg_error_t *error);
+/* What is known of a certificate. */
+typedef struct tg_http_cert {
+    int64_t not_after_s; /* when it ends; 0 without TLS */
+    unsigned char sha256[32];
+} tg_http_cert_t;
 
-/* Whether both are over the same certificate; NULL is one too. */
-bool tg_http_tls_same(const SSL_CTX *a, const SSL_CTX *b);
+/* Gives a counted SSL_CTX over two PEM files (the certificate with its chain, the leaf first; its
+ * unencrypted key). The error names the file and says why. That the certificate has expired is for
+ * the caller to say. */
+TG_NODISCARD tg_status_t tg_http_tls_open(const char *cert_path, const char *key_path,
+                                          SSL_CTX **out_tls, tg_http_cert_t *out_cert,
+                                          tg_error_t *error);
 
 /* The handshake of a connection that has just been accepted; then h2o takes it, or it is closed. */
 void tg_http_tls_begin(struct tg_http_conn *conn, SSL_CTX *tls);
