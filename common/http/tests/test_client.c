@@ -170,6 +170,24 @@ static void a_connection_that_must_not_be_kept_is_closed(void **state)
     test_upstream_stop(upstream);
 }
 
+static void interim_answers_are_skipped_and_a_late_one_poisons_nothing(void **state)
+{
+    (void)state;
+    const char *const script[] = {
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" OK_BODY,
+        OK_BODY "HTTP/1.1 102 Processing\r\n\r\n", /* behind the answer */
+        "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", NULL};
+    const int codes[] = {200, 200, 404};
+    test_upstream_t *upstream = test_upstream_start(script);
+    tg_http_client_t *client = open_client(test_upstream_port(upstream));
+    for (size_t i = 0; i < TG_ARRAY_LEN(codes); i++)
+        assert_int_equal(post(client).code, codes[i]);
+    assert_int_equal(test_upstream_connections(upstream), 2);
+    assert_int_equal(stats(client).failures_total, 0);
+    tg_http_client_close(client);
+    test_upstream_stop(upstream);
+}
+
 /* --- connections that end --- */
 
 static void a_kept_connection_found_closed_is_no_failure(void **state)
@@ -580,6 +598,7 @@ int main(void)
         cmocka_unit_test(a_request_goes_out_as_it_was_given),
         cmocka_unit_test(calls_one_after_the_other_share_a_connection),
         cmocka_unit_test(a_connection_that_must_not_be_kept_is_closed),
+        cmocka_unit_test(interim_answers_are_skipped_and_a_late_one_poisons_nothing),
         cmocka_unit_test(a_kept_connection_found_closed_is_no_failure),
         cmocka_unit_test(an_idempotent_request_goes_again_on_a_fresh_connection),
         cmocka_unit_test(a_request_that_may_have_happened_is_not_sent_twice),
