@@ -10,10 +10,10 @@
 #include "common/base/time.h"
 #include "gateway/metrics.h"
 
-#define PLACES     ((size_t)1 << 18)
+#define PLACES     ((size_t)1 << 15)
 #define AGAIN_S    60   /* a key's next report is so much later */
 #define LIST_MAX   1024 /* keys of one report */
-#define REPORT_MS  5000
+#define REPORT_MS  5000 /* so that a list tells 12,288 keys a minute: places for more are no use */
 #define TIMEOUT_MS 5000
 
 struct tg_uses {

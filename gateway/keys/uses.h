@@ -5,7 +5,7 @@
  * one load. Others are noted in the thread's list, which goes out every few seconds as one
  * statement. A list that could not be written is dropped: the key's next use brings it again.
  *
- * Limits: 262,144 places for the process (two keys in one place report more often; the database
+ * Limits: 32,768 places for the process (two keys in one place report more often; the database
  * takes one a minute), 1,024 keys per list and thread; a key beyond waits for the next list.
  *
  * Threads: the table is shared; a list belongs to its loop's thread. */
