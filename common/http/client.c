@@ -25,16 +25,10 @@ static void dispatch(tg_http_call_t *call);
 
 /* --- the end of a call --- */
 
-/* Only where there is a choice is it worth two looks at the clock. */
-static bool is_timed(const tg_http_call_t *call)
-{
-    return call->tried_at_us != 0;
-}
-
 static void note_latency(tg_http_call_t *call, bool refused)
 {
-    if (!is_timed(call))
-        return;
+    if (call->tried_at_us == 0)
+        return; /* there was no choice, to which it would matter */
     uint64_t now = tg_time_mono_us(), took = now - call->tried_at_us;
     call->tried_at_us = 0;
     if (refused)
@@ -134,7 +128,6 @@ static void dispatch(tg_http_call_t *call)
         return;
     }
     call->counted = true;
-    call->tried_at_us = call->client->choice_count > 1 ? tg_time_mono_us() : 0;
     instance->calls_total++;
     give_to(call, instance);
 }

@@ -179,6 +179,7 @@ static struct instance *choose_of_two(tg_http_call_t *call)
     struct instance *one = &client->instances[client->choice[first]],
                     *two = &client->instances[client->choice[second]];
     uint64_t now = tg_time_mono_us();
+    call->tried_at_us = now;
     if (cost_of(two, now) < cost_of(one, now)) {
         struct instance *cheaper = two;
         two = one;
@@ -202,6 +203,7 @@ static struct instance *choose_any(tg_http_call_t *call)
 struct instance *tg_client_choose(tg_http_call_t *call)
 {
     assert(call->client->choice_count > 0);
+    call->tried_at_us = 0;
     struct instance *instance = call->client->choice_count > 1 ? choose_of_two(call) : NULL;
     return instance != NULL ? instance : choose_any(call);
 }

@@ -75,7 +75,7 @@ struct tg_http_call {
     bool counted;         /* the breaker waits for this call's result */
     bool retried;         /* on another instance */
     bool refreshed;       /* on a fresh connection, after a kept one was found closed */
-    uint64_t tried_at_us; /* when it was given to this instance */
+    uint64_t tried_at_us; /* when it was given to this instance; 0: there was no other */
     tg_timer_t timer;
     tg_http_done_fn done;
     void *arg;
