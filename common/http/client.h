@@ -28,10 +28,17 @@
 typedef struct tg_http_client tg_http_client_t; /* one upstream: a set of instances */
 typedef struct tg_http_call tg_http_call_t;
 
+typedef enum tg_http_aspect {
+    TG_HTTP_BREAKER,
+    TG_HTTP_HEALTH,
+    TG_HTTP_EJECTION,
+    TG_HTTP_ADDRESS
+} tg_http_aspect_t;
+
 /* What became of an instance, for logs and metrics; texts are borrowed. */
 typedef struct tg_http_change {
     const char *upstream, *instance;
-    enum { TG_HTTP_BREAKER, TG_HTTP_HEALTH, TG_HTTP_EJECTION, TG_HTTP_ADDRESS } what;
+    tg_http_aspect_t what;
     const char *from, *to;
     const char *why;
     uint64_t next_ms; /* from now, when this ends by itself; 0: not by time */
@@ -109,7 +116,13 @@ void tg_http_call_cancel(tg_http_call_t *call);
  * memory, which is held as a whole, up to half may be unused. */
 void tg_http_response_take(const tg_http_response_t *response, tg_http_bytes_t *out_body);
 
-tg_str_t tg_http_response_header(const tg_http_response_t *response, const char *lower_name);
+/* {NULL, 0} if absent. */
+tg_str_t tg_http_response_find(const tg_http_response_t *response, tg_str_t lower_name);
+static inline tg_str_t tg_http_response_header(const tg_http_response_t *response,
+                                               const char *lower_name)
+{
+    return tg_http_response_find(response, tg_str_from(lower_name));
+}
 
 /* Instances, for /ready and metrics: state and counters of each. */
 typedef struct tg_http_instance_stats {

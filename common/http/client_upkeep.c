@@ -35,7 +35,7 @@ static void take_back_calls(struct instance *instance)
     }
 }
 
-static void tell_out(struct instance *instance, int what, bool out, const char *why,
+static void tell_out(struct instance *instance, tg_http_aspect_t what, bool out, const char *why,
                      uint64_t next_ms)
 {
     if (!out)
