@@ -280,6 +280,15 @@ static char *put_u64(char *end, uint64_t value)
     return end;
 }
 
+char *tg_str_put_u64(char *at, uint64_t value)
+{
+    char digits[TG_U64_DIGITS];
+    char *start = put_u64(digits + sizeof(digits), value);
+    size_t len = (size_t)(digits + sizeof(digits) - start);
+    memcpy(at, start, len);
+    return at + len;
+}
+
 void tg_buf_i64(tg_buf_t *buf, int64_t value)
 {
     char text[TG_I64_TEXT_MAX];

@@ -45,6 +45,10 @@ static inline int tg_str_cmp(tg_str_t a, tg_str_t b)
 TG_NODISCARD tg_status_t tg_str_to_u64(tg_str_t text, uint64_t *out_value);
 TG_NODISCARD tg_status_t tg_str_to_i64(tg_str_t text, int64_t *out_value);
 
+/* Writes the digits, at most TG_U64_DIGITS of them and no NUL; returns where they end. */
+#define TG_U64_DIGITS 20
+char *tg_str_put_u64(char *at, uint64_t value);
+
 /* Whether the bytes are well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms). */
 bool tg_str_is_utf8(tg_str_t text);
 

@@ -267,7 +267,7 @@ static size_t write_head(const tg_http_client_t *client, const tg_http_request_t
     bool bodiless = request->body.len == 0 && (tg_str_eq(request->method, TG_STR("GET")) ||
                                                tg_str_eq(request->method, TG_STR("HEAD")));
     if (!bodiless)
-        at += sprintf(at, "\r\ncontent-length: %zu", request->body.len);
+        at = tg_str_put_u64(put(at, TG_STR("\r\ncontent-length: ")), request->body.len);
     at = put(at, TG_STR("\r\n\r\n"));
     return (size_t)(at - head);
 }

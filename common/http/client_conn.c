@@ -98,11 +98,14 @@ static void on_written(h2o_socket_t *sock, const char *err)
 }
 
 /* Room for an answer like the last one, so that one read has it whole; and for 4 KiB more, without
- * which h2o, before it reads on, doubles the buffer. */
+ * which h2o, before it reads on, doubles the buffer. Its first buffer, which is kept for reuse, has
+ * 4 KiB. */
 static void expect_answer(struct conn *conn)
 {
     size_t size = conn->instance->last_answer;
     assert(conn->sock->input->size == 0);
+    if (size < H2O_SOCKET_INITIAL_INPUT_BUFFER_SIZE)
+        return;
     (void)h2o_buffer_reserve(&conn->sock->input, (size < ROOM_MAX ? size : ROOM_MAX) + 4096);
 }
 

@@ -159,21 +159,11 @@ tg_response_state_t tg_response_parse(tg_response_parser_t *parser, char *buf, s
 
 static bool concerns_connection(tg_str_t name)
 {
-    static const char *const names[] = {
-        "connection",
-        "content-length",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    };
-    for (size_t i = 0; i < TG_ARRAY_LEN(names); i++)
-        if (tg_syntax_same(name, names[i]))
-            return true;
-    return false;
+    return tg_syntax_same(name, "connection") || tg_syntax_same(name, "content-length") ||
+           tg_syntax_same(name, "keep-alive") || tg_syntax_same(name, "proxy-authenticate") ||
+           tg_syntax_same(name, "proxy-authorization") || tg_syntax_same(name, "te") ||
+           tg_syntax_same(name, "trailer") || tg_syntax_same(name, "transfer-encoding") ||
+           tg_syntax_same(name, "upgrade");
 }
 
 static void lower(char *text, size_t len)
@@ -213,11 +203,10 @@ void tg_response_view(const tg_response_parser_t *parser, char *buf, tg_http_hea
     };
 }
 
-tg_str_t tg_http_response_header(const tg_http_response_t *response, const char *lower_name)
+tg_str_t tg_http_response_find(const tg_http_response_t *response, tg_str_t lower_name)
 {
-    assert(lower_name != NULL);
     for (size_t i = 0; i < response->header_count; i++)
-        if (tg_str_eq(response->headers[i].name, tg_str_from(lower_name)))
+        if (tg_str_eq(response->headers[i].name, lower_name))
             return response->headers[i].value;
     return (tg_str_t){NULL, 0};
 }

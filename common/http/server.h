@@ -174,7 +174,12 @@ tg_str_t tg_http_method(const tg_http_req_t *req);
 tg_str_t tg_http_path(const tg_http_req_t *req);       /* as it came, without the query */
 tg_str_t tg_http_query_text(const tg_http_req_t *req); /* as it came, without '?' */
 tg_str_t tg_http_body(const tg_http_req_t *req);
-tg_str_t tg_http_header(const tg_http_req_t *req, const char *lower_name); /* {NULL,0} if absent */
+tg_str_t tg_http_find_header(const tg_http_req_t *req,
+                             tg_str_t lower_name); /* {NULL,0} if absent */
+static inline tg_str_t tg_http_header(const tg_http_req_t *req, const char *lower_name)
+{
+    return tg_http_find_header(req, tg_str_from(lower_name));
+}
 tg_str_t tg_http_segment(const tg_http_req_t *req,
                          unsigned index); /* n-th :name, percent-decoded */
 const tg_param_value_t *tg_http_param(const tg_http_req_t *req, unsigned index); /* row of params */

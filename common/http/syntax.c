@@ -1,8 +1,6 @@
 /* The classes are a table filled before main: a head is looked at byte by byte, at each request. */
 #include "common/http/syntax.h"
 
-#include <strings.h>
-
 static unsigned char classes[256];
 
 static void add_class(const char *bytes, unsigned class)
@@ -57,13 +55,6 @@ bool tg_syntax_length(tg_str_t text, uint64_t *out_length)
     }
     *out_length = length;
     return text.len > 0;
-}
-
-bool tg_syntax_same(tg_str_t text, const char *lower)
-{
-    assert(lower != NULL);
-    size_t len = strlen(lower);
-    return text.len == len && strncasecmp(text.ptr, lower, len) == 0;
 }
 
 tg_str_t tg_syntax_trim_end(tg_str_t text)

@@ -4,6 +4,8 @@
 #ifndef TG_HTTP_SYNTAX_H
 #define TG_HTTP_SYNTAX_H
 
+#include <strings.h>
+
 #include "common/base/str.h"
 
 enum {
@@ -22,8 +24,11 @@ bool tg_syntax_lines_end_well(tg_str_t head);
 /* A Content-Length: 1 to 18 digits. */
 bool tg_syntax_length(tg_str_t text, uint64_t *out_length);
 
-/* Case-insensitive comparison with a lower-case literal. */
-bool tg_syntax_same(tg_str_t text, const char *lower);
+/* Case-insensitive comparison with lower-case text. */
+static inline bool tg_syntax_same(tg_str_t text, const char *lower)
+{
+    return text.len == strlen(lower) && strncasecmp(text.ptr, lower, text.len) == 0;
+}
 
 /* Without spaces and tabs at the end. */
 tg_str_t tg_syntax_trim_end(tg_str_t text);

@@ -259,25 +259,12 @@ static char *put_text(char *at, const char *text)
     return at + len;
 }
 
-static char *put_number(char *at, int64_t value)
-{
-    char digits[20];
-    size_t count = 0;
-    uint64_t rest = value < 0 ? 0 : (uint64_t)value;
-    do
-        digits[count++] = (char)('0' + rest % 10);
-    while ((rest /= 10) > 0);
-    while (count > 0)
-        *at++ = digits[--count];
-    return at;
-}
-
 /* "name";r=1;t=2 and what comes of other keys; ends with a NUL. */
 static char *put_item(char *at, const char *name, const char *keys[2], const int64_t values[2])
 {
     at = put_text(put_text(put_text(at, "\""), name), "\"");
     for (size_t i = 0; i < 2; i++)
-        at = put_number(put_text(at, keys[i]), values[i]);
+        at = tg_str_put_u64(put_text(at, keys[i]), values[i] < 0 ? 0 : (uint64_t)values[i]);
     *at = '\0';
     return at;
 }

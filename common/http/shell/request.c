@@ -425,17 +425,15 @@ tg_str_t tg_http_body(const tg_http_req_t *req)
     return from_h2o(req->raw->entity);
 }
 
-tg_str_t tg_http_header(const tg_http_req_t *req, const char *lower_name)
+tg_str_t tg_http_find_header(const tg_http_req_t *req, tg_str_t lower_name)
 {
-    assert(lower_name != NULL);
-    size_t len = strlen(lower_name);
     const h2o_headers_t *headers = &req->raw->headers;
     for (size_t i = 0; i < headers->size; i++) {
         const h2o_header_t *header = &headers->entries[i];
-        if (header->name->len == len && memcmp(header->name->base, lower_name, len) == 0)
+        if (tg_str_eq(from_h2o(*header->name), lower_name))
             return header->value.len == 0 ? (tg_str_t){"", 0} : from_h2o(header->value);
     }
-    bool host = len == 4 && memcmp(lower_name, "host", 4) == 0; /* h2o has moved it */
+    bool host = tg_str_eq(lower_name, TG_STR("host")); /* h2o has moved it */
     return host ? from_h2o(req->raw->input.authority) : (tg_str_t){NULL, 0};
 }
 
