@@ -2,7 +2,8 @@
  *
  * A command is one row of a table: two words, a function, its help. It takes its flags out of the
  * arguments, does one thing and prints rows to `out`. Connections are made when a command first
- * asks, so `topics create` needs no database and `key create` no Kafka.
+ * asks, so `topics create` needs no database and `key create` no Kafka. What lives in a gateway's
+ * memory is asked of its admin API.
  *
  * Threads: one. */
 #ifndef TG_CLI_H
@@ -16,6 +17,7 @@
 
 typedef struct tg_cli_config {
     char *dsn, *brokers;
+    char *gateway, *key; /* the admin API's address, and a key for it */
     uint64_t replication;
     uint64_t timeout_ms; /* of one request to Kafka */
 } tg_cli_config_t;

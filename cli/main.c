@@ -2,6 +2,7 @@
  *
  * Exit code 0: done; 1: refused or failed; 2: wrong command line or settings. */
 #include "cli/admin.h"
+#include "cli/breakers.h"
 #include "cli/keys.h"
 #include "cli/logins.h"
 #include "cli/plans.h"
@@ -18,6 +19,8 @@ static const tg_option_t options[] = {
     {"kafka.brokers",     TG_OPT_STR,    AT(brokers),     "localhost:9092",  1,   1024,   "Bootstrap servers, host:port[,...]."},
     {"kafka.replication", TG_OPT_UINT,   AT(replication), "1",               1,   TG_TOPICS_REPLICATION_MAX, "Replicas of new topics; 3 or more also sets min.insync.replicas to 2."},
     {"kafka.timeout",     TG_OPT_MS,     AT(timeout_ms),  "10s",             100, 600000, "Longest wait for an answer of Kafka."},
+    {"gateway.address",   TG_OPT_STR,    AT(gateway),     "127.0.0.1:8080",  3,   1024,   "Gateway whose breakers are shown or set, host:port; without TLS."},
+    {"gateway.key",       TG_OPT_SECRET, AT(key),         "",                0,   256,    "API key with the scope admin, for that."},
 };
 
 static const tg_cli_command_t commands[] = {
@@ -45,6 +48,8 @@ static const tg_cli_command_t commands[] = {
     {"sql-login", "create", tg_logins_create, "NAME --tenant T [--connections N]",          "Makes a PostgreSQL login that reads the tenant's views; prints its password, once."},
     {"sql-login", "list",   tg_logins_list,   "",                                           "Lists them."},
     {"sql-login", "drop",   tg_logins_drop,   "NAME",                                       "Removes one and ends its sessions."},
+    {"breakers", "list",  tg_breakers_list,   "",                                           "Shows a gateway's upstream instances and their breakers."},
+    {"breakers", "set",   tg_breakers_set,    "UPSTREAM INSTANCE open|closed|auto",         "Holds a breaker of that gateway open or closed, or lets it go."},
     {"topics", "create",  tg_topics_create,   "[--replication N]",                          "Makes the Kafka topics that are missing."},
     {"topics", "list",    tg_topics_list,     "",                                           "Lists them with partitions and replicas."},
     {"topics", "offsets", tg_topics_offsets,  "",                                           "Shows each partition's first and next offset."},

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "cli/admin.h"
+#include "cli/breakers.h"
 #include "cli/keys.h"
 #include "cli/limits.h"
 #include "cli/logins.h"
@@ -129,9 +130,32 @@ static void printed_text_cannot_steer_the_terminal(void **state)
     free(text);
 }
 
+static void a_list_of_breakers_is_printed_and_garbage_is_refused(void **state)
+{
+    (void)state;
+    static const char json[] =
+        "{\"gateway\":\"a\",\"items\":[{\"upstream\":\"query\",\"instance\":\"127.0.0.1:1\","
+        "\"state\":\"open\",\"set\":\"auto\",\"why\":\"bad\\u001b[2J\",\"since\":\"now\","
+        "\"healthy\":false,\"ejected\":false,\"calls\":7},{}]}";
+    static const char *const bad[] = {"", "{}", "[]", "{\"items\":{}}", "{\"items\":[", "null"};
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    assert_non_null(out);
+    assert_int_equal(tg_breakers_print(out, TG_STR(json), NULL), TG_OK);
+    for (size_t i = 0; i < TG_ARRAY_LEN(bad); i++)
+        assert_int_equal(tg_breakers_print(out, tg_str_from(bad[i]), NULL), TG_INTERNAL);
+    (void)fclose(out);
+    assert_non_null(strstr(text, "127.0.0.1:1"));
+    assert_non_null(strstr(text, "unhealthy"));
+    assert_null(strchr(text, '\x1b')); /* what is from outside cannot steer the terminal */
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_list_of_breakers_is_printed_and_garbage_is_refused),
         cmocka_unit_test(scopes_become_an_array_in_fixed_order_without_doubles),
         cmocka_unit_test(unknown_or_empty_scopes_are_refused_by_name),
         cmocka_unit_test(limits_become_an_object_of_numbers),

@@ -13,6 +13,7 @@ import pytest
 from lib import metrics
 from lib.api import Api, error_of
 from lib.process import Service, free_port
+from lib.stack import StackError
 from lib.waiting import holds, until
 
 # Short, so that the tests are: an instance is found silent after 3 x 0.3 s.
@@ -228,6 +229,23 @@ def test_a_wrong_hand_is_refused_by_name(stack, operator, path, body, status, co
 def test_breakers_are_the_operators_alone(stack, tenant):
     assert Api(stack.url, tenant.key).get("/admin/v1/breakers").status_code == 403
     assert Breakers(stack.url, tenant.key).put("query", "127.0.0.1:1", {"state": "open"}).status_code == 403
+
+
+def test_the_command_line_shows_and_sets_breakers(stack, operator, queries, monkeypatch):
+    first = next(iter(queries))
+    with Gateway(stack, operator, query_instances=",".join(queries)) as gateway:
+        gateway.start()
+        monkeypatch.setenv("TIDEGATE_CLI_GATEWAY_ADDRESS", gateway.url.removeprefix("http://"))
+        monkeypatch.setenv("TIDEGATE_CLI_GATEWAY_KEY", operator)
+
+        def listed():
+            return {tuple(line.split()[:4]) for line in stack.cli("breakers", "list").splitlines()[1:]}
+
+        assert ("query", first, "closed", "auto") in listed()
+        stack.cli("breakers", "set", "query", first, "open")
+        until(lambda: ("query", first, "open", "open") in listed(), 3, "it shows what is set")
+        with pytest.raises(StackError, match="no such instance"):
+            stack.cli("breakers", "set", "query", "127.0.0.1:1", "open")
 
 
 @pytest.fixture
