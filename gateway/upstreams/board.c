@@ -97,21 +97,30 @@ static int64_t wall_of(uint64_t at_ms, uint64_t now_ms)
     return tg_time_now() + ((int64_t)at_ms - (int64_t)now_ms) * 1000;
 }
 
+/* The same moment of the loop's clock keeps the time of day that it had. */
+static void pin_one(struct row *row, const tg_http_instance_stats_t *stats, uint64_t now_ms)
+{
+    bool same = row->stats.since_ms == stats->since_ms && row->since_us != 0 &&
+                strcmp(row->address, stats->address) == 0;
+    int64_t since_us = same ? row->since_us : wall_of(stats->since_ms, now_ms);
+    *row =
+        (struct row){.since_us = since_us,
+                     .next_us = stats->next_ms == 0
+                                    ? 0
+                                    : since_us + (int64_t)(stats->next_ms - stats->since_ms) * 1000,
+                     .stats = *stats};
+    (void)snprintf(row->address, sizeof(row->address), "%s", stats->address);
+    row->stats.address = NULL; /* the row has a copy */
+}
+
 static void pin(tg_board_place_t *place, unsigned upstream, const tg_http_client_t *client,
                 uint64_t now_ms)
 {
     tg_http_instance_stats_t stats[TG_RESOLVE_MAX];
     size_t count = tg_http_client_stats(client, stats, TG_RESOLVE_MAX);
     place->counts[upstream] = count;
-    for (size_t i = 0; i < count; i++) {
-        struct row *row = &place->rows[upstream][i];
-        *row =
-            (struct row){.since_us = wall_of(stats[i].since_ms, now_ms),
-                         .next_us = stats[i].next_ms == 0 ? 0 : wall_of(stats[i].next_ms, now_ms),
-                         .stats = stats[i]};
-        (void)snprintf(row->address, sizeof(row->address), "%s", stats[i].address);
-        row->stats.address = row->address;
-    }
+    for (size_t i = 0; i < count; i++)
+        pin_one(&place->rows[upstream][i], &stats[i], now_ms);
 }
 
 static size_t copy_new_holds(tg_board_place_t *place, struct hold out[TG_BOARD_HOLDS_MAX])
