@@ -26,6 +26,17 @@ static unsigned count_named(const struct phr_header *headers, size_t count, cons
     return found;
 }
 
+/* What says who asks, or what the body is, has one value. */
+static void check_once(const struct phr_header *headers, size_t count)
+{
+    static const char *const names[] = {"authorization", "x-api-key",         "content-type",
+                                        "origin",        "x-tidegate-tenant", "ce-id",
+                                        "expect",        "content-encoding"};
+    require(count <= 100);
+    for (size_t i = 0; i < TG_ARRAY_LEN(names); i++)
+        require(count_named(headers, count, names[i]) <= 1);
+}
+
 static void fuzz_head(const char *bytes, size_t size)
 {
     struct phr_header headers[100];
@@ -37,16 +48,21 @@ static void fuzz_head(const char *bytes, size_t size)
     require(head >= -2 && head <= (int)size);
     if (head <= 0)
         return;
-    if (tg_http_guard_refusal(method, path) != NULL) {
+    bool is_head;
+    if (tg_http_guard_refusal(method, &is_head) != NULL) {
         require(count == 0 && head == (int)size);
+        require(path_len > 0 && path_len <= TG_GUARD_PATH_MAX && path[0] == '/');
         return;
     }
+    check_once(headers, count);
     unsigned hosts = count_named(headers, count, "host");
     unsigned lengths = count_named(headers, count, "content-length");
     unsigned codings = count_named(headers, count, "transfer-encoding");
     require(hosts == 1 || (hosts == 0 && minor_version == 0));
     require(lengths + codings <= 1);
     require(path_len > 0 && (path[0] == '/' || path[0] == '*'));
+    require(method_len <= 7 && method[0] >= 'A' && method[0] <= 'Z');
+    require(minor_version == 1 || count_named(headers, count, "expect") == 0);
     require((size_t)head <= TG_HTTP_HEAD_MAX);
     for (size_t i = 0; i < count; i++)
         require(headers[i].name != NULL && headers[i].name_len > 0);

@@ -649,6 +649,25 @@ static void a_client_that_does_not_read_is_cut(void **state)
     close(fd);
 }
 
+/* It takes something within each write_timeout, and would hold the answer for hours. */
+static void a_client_that_takes_a_little_now_and_then_is_cut(void **state)
+{
+    (void)state;
+    int small = 4096;
+    char sink[512];
+    int fd = test_connect(port());
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
+    test_say(fd, "GET /big HTTP/1.1\r\n" H "\r\n");
+    struct pollfd gone = {.fd = fd, .events = POLLRDHUP};
+    unsigned waits = 0;
+    while (poll(&gone, 1, 100) == 0 && waits++ < TEST_WAIT_MS / 100)
+        (void)recv(fd, sink, sizeof(sink), MSG_DONTWAIT);
+    assert_true(waits < TEST_WAIT_MS / 100);
+    test_metric_wait(tg_http_server_admin_port(server),
+                     "tidegate_http_connections_cut_total{reason=\"write_timeout\"}", 2);
+    close(fd);
+}
+
 static void a_client_that_reads_slowly_gets_all(void **state)
 {
     (void)state;
@@ -865,6 +884,7 @@ int main(void)
         cmocka_unit_test(a_slow_request_is_answered_408),
         cmocka_unit_test(a_silent_connection_is_closed),
         cmocka_unit_test(a_client_that_does_not_read_is_cut),
+        cmocka_unit_test(a_client_that_takes_a_little_now_and_then_is_cut),
         cmocka_unit_test(a_client_that_reads_slowly_gets_all),
         cmocka_unit_test(health_ready_and_metrics_are_served),
         cmocka_unit_test(a_port_in_use_is_named),
