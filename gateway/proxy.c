@@ -25,6 +25,8 @@ struct exchange {
     tg_gateway_thread_t *thread;
     const tg_public_route_t *route;
     tg_str_t tenant;
+    uint16_t retention_days; /* of its plan; 0: as the platform */
+    char retention[8];       /* the same as text */
     uint64_t started_us, sent_us;
     tg_charge_t charge;
     enum step step;
@@ -176,7 +178,7 @@ static uint64_t upstream_deadline(const struct exchange *exchange)
     return deadline > now + DEADLINE_GAP ? deadline - DEADLINE_GAP : now + 1;
 }
 
-#define FORWARD_HEADERS_MAX (TG_ARRAY_LEN(request_headers) + TG_ARRAY_LEN(event_headers) + 5)
+#define FORWARD_HEADERS_MAX (TG_ARRAY_LEN(request_headers) + TG_ARRAY_LEN(event_headers) + 6)
 
 /* Appends those of the request's headers that it has. */
 static size_t copy_headers(const tg_http_req_t *req, const char *const *names, size_t name_count,
@@ -201,6 +203,9 @@ static size_t build_headers(const struct exchange *exchange, tg_str_t remaining,
                                       tg_gateway_secret(exchange->thread->gateway)};
     out[count++] = (tg_http_header_t){TG_STR("x-tidegate-tenant"), exchange->tenant};
     out[count++] = (tg_http_header_t){TG_STR("x-tidegate-deadline-ms"), remaining};
+    if (exchange->route->upstream == TG_UP_INGESTION && exchange->retention_days > 0)
+        out[count++] = (tg_http_header_t){TG_STR("x-tidegate-retention-days"),
+                                          tg_str_from(exchange->retention)};
     out[count++] = (tg_http_header_t){TG_STR("x-request-id"), tg_http_request_id(req)};
     out[count++] = (tg_http_header_t){TG_STR("traceparent"), trace};
     count = copy_headers(req, request_headers, TG_ARRAY_LEN(request_headers), out, count);
@@ -307,6 +312,7 @@ static void gather(struct exchange *exchange)
         .event = {.tenant = exchange->tenant,
                   .type = tg_http_segment(req, 0),
                   .idempotency_key = tg_http_header(req, "idempotency-key"),
+                  .retention_days = exchange->retention_days,
                   .trace = *tg_http_trace(req),
                   .body = tg_http_body(req)},
         .deadline_at_ms = upstream_deadline(exchange),
@@ -420,6 +426,10 @@ void tg_proxy_handle(tg_http_req_t *req, void *thread_ctx)
     exchange->thread = thread;
     exchange->route = route;
     exchange->tenant = id;
+    exchange->retention_days = (uint16_t)identity.tenant->plan->retention_days;
+    if (exchange->retention_days > 0)
+        (void)snprintf(exchange->retention, sizeof(exchange->retention), "%u",
+                       exchange->retention_days);
     exchange->started_us = exchange->sent_us = tg_time_mono_us();
     tg_http_set_user(req, exchange, on_gone);
     queue(exchange, identity.tenant);

@@ -88,7 +88,8 @@ static void start(struct item *item, tg_ingestion_thread_t *thread, const tg_bun
     tg_trace_t trace;
     tg_event_rules_t rules;
     tg_event_type_t *type = NULL;
-    if (tg_record_rules_of(thread, event->tenant, event->idempotency_key, &rules) &&
+    if (tg_record_rules_of(thread, event->tenant, event->idempotency_key, event->retention_days,
+                           &rules) &&
         tg_event_type_name_ok(event->type))
         type = tg_registry_type_cached(thread->registry, event->tenant, event->type);
     if (type == NULL) {

@@ -37,14 +37,27 @@ static bool key_is_sane(tg_str_t key)
            (key.len == 0 || memchr(key.ptr, '\0', key.len) == NULL);
 }
 
-bool tg_record_rules_of(const tg_ingestion_thread_t *thread, tg_str_t tenant,
-                        tg_str_t idempotency_key, tg_event_rules_t *out_rules)
+/* How old an event may be: the service's own limit, or up to the midnight at which the tenant's
+ * retention cuts. */
+static int64_t horizon_of(const tg_ingestion_thread_t *thread, uint64_t retention_days, int64_t now)
 {
+    int64_t horizon = (int64_t)thread->config->horizon_ms * TG_US_PER_MS;
+    if (retention_days == 0 || retention_days > TG_RECORD_RETENTION_MAX)
+        return horizon;
+    int64_t kept = now % TG_US_PER_DAY + (int64_t)retention_days * TG_US_PER_DAY;
+    return kept < horizon ? kept : horizon;
+}
+
+bool tg_record_rules_of(const tg_ingestion_thread_t *thread, tg_str_t tenant,
+                        tg_str_t idempotency_key, uint64_t retention_days,
+                        tg_event_rules_t *out_rules)
+{
+    int64_t now = tg_time_now();
     *out_rules = (tg_event_rules_t){
         .tenant = tenant,
-        .now = tg_time_now(),
+        .now = now,
         .max_ahead_us = (int64_t)thread->config->max_ahead_ms * TG_US_PER_MS,
-        .horizon_us = (int64_t)thread->config->horizon_ms * TG_US_PER_MS,
+        .horizon_us = horizon_of(thread, retention_days, now),
         .clamp_ahead = thread->config->clamp_ahead,
         .idempotency_key = idempotency_key,
     };
@@ -56,7 +69,10 @@ tg_status_t tg_record_rules(const tg_ingestion_thread_t *thread, tg_http_req_t *
 {
     tg_str_t tenant = tg_http_tenant(req);
     tg_str_t key = tg_http_header(req, "idempotency-key");
-    if (tg_record_rules_of(thread, tenant, key, out_rules))
+    uint64_t days = 0;
+    if (tg_str_to_u64(tg_http_header(req, "x-tidegate-retention-days"), &days) != TG_OK)
+        days = 0; /* none was sent */
+    if (tg_record_rules_of(thread, tenant, key, days, out_rules))
         return TG_OK;
     if (!tg_event_tenant_ok(tenant))
         tg_http_fail(req, 400, "invalid_tenant", TG_STR("X-Tidegate-Tenant"),

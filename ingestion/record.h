@@ -7,16 +7,19 @@
 
 #include "ingestion/ingestion.h"
 
-#define TG_RECORD_KEY_MAX 128 /* bytes of an Idempotency-Key */
+#define TG_RECORD_KEY_MAX       128             /* bytes of an Idempotency-Key */
+#define TG_RECORD_RETENTION_MAX UINT64_C(36500) /* days; as a plan's */
 
 /* Fills the rules of a request from its headers. On TG_INVALID the request was answered. */
 TG_NODISCARD tg_status_t tg_record_rules(const tg_ingestion_thread_t *thread, tg_http_req_t *req,
                                          tg_event_rules_t *out_rules);
 
 /* The same for an event of a bundle, which has no head of its own; false when tenant or key break a
- * rule. */
+ * rule. `retention_days`: of the tenant, whole days (UTC) before today; what is older would be
+ * deleted as soon as it is stored, and is refused. 0: the horizon alone counts. */
 bool tg_record_rules_of(const tg_ingestion_thread_t *thread, tg_str_t tenant,
-                        tg_str_t idempotency_key, tg_event_rules_t *out_rules);
+                        tg_str_t idempotency_key, uint64_t retention_days,
+                        tg_event_rules_t *out_rules);
 
 /* Answers 415 and returns false unless the request's media type is one of the NULL-ended list;
  * *out_index tells which. */

@@ -19,7 +19,7 @@ static void put_text(tg_buf_t *out, tg_str_t text, unsigned length_bytes)
 
 size_t tg_bundle_event_size(const tg_bundle_event_t *event)
 {
-    return 3 + event->tenant.len + event->type.len + event->idempotency_key.len +
+    return 5 + event->tenant.len + event->type.len + event->idempotency_key.len +
            TG_TRACE_TEXT_LEN + 4 + event->body.len;
 }
 
@@ -32,6 +32,7 @@ void tg_bundle_put_event(const tg_bundle_event_t *event, tg_buf_t *out)
     put_text(out, event->tenant, 1);
     put_text(out, event->type, 1);
     put_text(out, event->idempotency_key, 1);
+    put_number(out, event->retention_days, 2);
     tg_buf_append(out, trace, sizeof(trace));
     put_text(out, event->body, 4);
 }
@@ -78,12 +79,15 @@ tg_status_t tg_bundle_take_event(tg_str_t *rest, tg_bundle_event_t *out_event)
 {
     assert(rest->len > 0);
     tg_str_t trace;
+    size_t days;
     if (take_text(rest, 1, &out_event->tenant) != TG_OK ||
         take_text(rest, 1, &out_event->type) != TG_OK ||
         take_text(rest, 1, &out_event->idempotency_key) != TG_OK ||
+        take_number(rest, 2, &days) != TG_OK ||
         take_bytes(rest, TG_TRACE_TEXT_LEN, &trace) != TG_OK ||
         tg_trace_parse(trace, &out_event->trace) != TG_OK)
         return TG_INVALID;
+    out_event->retention_days = (uint16_t)days;
     return take_text(rest, 4, &out_event->body);
 }
 

@@ -8,7 +8,7 @@
  * A bundle is a sequence of events, an answer the sequence of their outcomes in the same order;
  * numbers are big endian, texts are a length and the bytes:
  *
- *   event    u8 tenant, u8 type, u8 idempotency key, 55 bytes traceparent, u32 body
+ *   event    u8 tenant, u8 type, u8 idempotency key, u16 days kept, 55 bytes traceparent, u32 body
  *   outcome  u16 HTTP code, u8 error code, u8 field, u16 message, u16 body
  *
  * Both sides are our own processes; the reader trusts neither.
@@ -32,6 +32,7 @@
 typedef struct tg_bundle_event {
     tg_str_t tenant, type;
     tg_str_t idempotency_key; /* empty: none */
+    uint16_t retention_days;  /* of the tenant; 0: as the platform */
     tg_trace_t trace;         /* the sender's span */
     tg_str_t body;
 } tg_bundle_event_t;

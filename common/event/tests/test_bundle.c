@@ -12,6 +12,7 @@
 static tg_bundle_event_t event_of(const char *tenant, const char *key, const char *body)
 {
     tg_bundle_event_t event = {.tenant = tg_str_from(tenant),
+                               .retention_days = 36500,
                                .type = TG_STR("order"),
                                .idempotency_key = tg_str_from(key),
                                .body = tg_str_from(body)};
@@ -38,6 +39,7 @@ static void events_come_out_as_they_went_in(void **state)
         assert_true(tg_str_eq(event.type, given[i].type));
         assert_true(tg_str_eq(event.idempotency_key, given[i].idempotency_key));
         assert_true(tg_str_eq(event.body, given[i].body));
+        assert_int_equal(event.retention_days, given[i].retention_days);
         assert_memory_equal(event.trace.trace_id, given[i].trace.trace_id, 16);
         assert_memory_equal(event.trace.span_id, given[i].trace.span_id, 8);
     }
@@ -112,7 +114,7 @@ static void a_malformed_trace_is_refused(void **state)
     const tg_bundle_event_t event = event_of("acme", "", "{}");
     tg_buf_t bytes = tg_buf_make(4096);
     tg_bundle_put_event(&event, &bytes);
-    bytes.data[3 + 4 + 5] = 'z'; /* the first digit of the version */
+    bytes.data[5 + 4 + 5] = 'z'; /* the first digit of the version */
     assert_int_equal(take_from(bytes.data, bytes.len, true), TG_INVALID);
     tg_buf_dispose(&bytes);
 }
