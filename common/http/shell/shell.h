@@ -85,8 +85,7 @@ typedef struct tg_http_conn {
     int linger_fd;         /* -1, or a duplicate that outlives h2o's close */
     SSL_CTX *tls;          /* counted; NULL: plain */
     h2o_socket_cb on_read; /* h2o's, once we have begun to close; else NULL */
-    h2o_buffer_t *held;    /* h2o's input, while the socket is read into another buffer; or NULL */
-    h2o_buffer_t *early;   /* what was read there before the request was answered; or NULL */
+    bool held;             /* CONN_BUSY: the socket is watched, see hold.c */
 } tg_http_conn_t;
 
 /* Lives in h2o's request pool: its disposal is how we learn that h2o is done with the request. */
@@ -188,8 +187,6 @@ void tg_http_conn_linger(tg_http_conn_t *conn); /* the coming close must not des
 /* hold.c */
 void tg_http_conn_hold(tg_http_conn_t *conn);   /* its request will be answered later */
 void tg_http_conn_unhold(tg_http_conn_t *conn); /* before h2o is told anything; also if not held */
-void tg_http_conn_put_early(tg_http_conn_t *conn);  /* h2o lets go of the request */
-void tg_http_conn_drop_early(tg_http_conn_t *conn); /* the connection is being closed */
 
 /* reload.c */
 void tg_http_reload_run(tg_http_server_t *server); /* on SIGHUP */

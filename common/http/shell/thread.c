@@ -41,7 +41,6 @@ static void on_conn_close(void *data)
     count_connections(thread);
     if (conn->linger_fd >= 0)
         tg_http_linger_start(thread, conn->linger_fd);
-    tg_http_conn_drop_early(conn);
     SSL_CTX_free(conn->tls);
     tg_http_conn_depart(conn);
     free(conn);
@@ -115,7 +114,7 @@ static void on_listener(h2o_socket_t *listener, const char *err)
 void tg_http_conn_request_done(tg_http_conn_t *conn)
 {
     assert(conn->state != CONN_READING);
-    tg_http_conn_put_early(conn);
+    tg_http_conn_unhold(conn); /* it was not answered */
     conn->state = CONN_READING;
     conn->partial = false;
     conn->since_ms = tg_loop_now_ms(conn->thread->loop);
@@ -302,7 +301,6 @@ static void on_sweep(void *arg)
         tg_http_conn_t *conn = H2O_STRUCT_FROM_MEMBER(tg_http_conn_t, link, at);
         next = at->next; /* the sweep may end this one, and no other */
         held += conn->sock->input->size == 0 ? 0 : conn->sock->input->capacity;
-        held += conn->held == NULL ? 0 : conn->held->capacity;
         sweep_one(conn, now);
     }
     shed_buffered(thread, held);
