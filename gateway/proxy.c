@@ -3,8 +3,6 @@
  * on_gone. Each path ends in exactly one tg_http_reply or tg_http_fail, or in on_gone. */
 #include "gateway/proxy.h"
 
-#include <stdio.h>
-
 #include "common/base/time.h"
 #include "common/event/event.h"
 #include "gateway/gateway.h"
@@ -26,7 +24,6 @@ struct exchange {
     const tg_public_route_t *route;
     tg_str_t tenant;
     uint16_t retention_days; /* of its plan; 0: as the platform */
-    char retention[8];       /* the same as text */
     uint64_t started_us, sent_us;
     tg_charge_t charge;
     enum step step;
@@ -36,18 +33,22 @@ struct exchange {
 };
 
 /* Client headers that travel on, and upstream headers that travel back. */
-static const char *const request_headers[] = {"content-type", "content-encoding", "accept",
-                                              "idempotency-key", "if-none-match"};
+// clang-format off
+static const tg_str_t request_headers[] = {
+    TG_STR("content-type"), TG_STR("content-encoding"), TG_STR("accept"),
+    TG_STR("idempotency-key"), TG_STR("if-none-match"),
+};
 /* Those of POST /v2/events besides: attributes of a CloudEvent in binary mode, whose further ones
  * (extensions) mean nothing to ingestion. */
-static const char *const event_headers[] = {"ce-specversion", "ce-id",
-                                            "ce-source",      "ce-type",
-                                            "ce-time",        "ce-subject",
-                                            "ce-dataschema",  "ce-datacontenttype",
-                                            "ce-traceparent"};
-static const char *const answer_headers[] = {"retry-after", "etag",           "cache-control",
-                                             "vary",        "location",       "link",
-                                             "allow",       "accept-encoding"};
+static const tg_str_t event_headers[] = {
+    TG_STR("ce-specversion"), TG_STR("ce-id"), TG_STR("ce-source"), TG_STR("ce-type"),
+    TG_STR("ce-time"), TG_STR("ce-subject"), TG_STR("ce-dataschema"),
+    TG_STR("ce-datacontenttype"), TG_STR("ce-traceparent"),
+};
+static const char *const answer_headers[] = {
+    "retry-after", "etag", "cache-control", "vary", "location", "link", "allow", "accept-encoding",
+};
+// clang-format on
 
 static tg_fair_t *queue_of(const struct exchange *exchange)
 {
@@ -181,35 +182,47 @@ static uint64_t upstream_deadline(const struct exchange *exchange)
 #define FORWARD_HEADERS_MAX (TG_ARRAY_LEN(request_headers) + TG_ARRAY_LEN(event_headers) + 6)
 
 /* Appends those of the request's headers that it has. */
-static size_t copy_headers(const tg_http_req_t *req, const char *const *names, size_t name_count,
+static size_t copy_headers(const tg_http_req_t *req, const tg_str_t *names, size_t name_count,
                            tg_http_header_t *out, size_t count)
 {
     for (size_t i = 0; i < name_count; i++) {
-        tg_str_t value = tg_http_header(req, names[i]);
+        tg_str_t value = tg_http_find_header(req, names[i]);
         if (value.len > 0)
-            out[count++] = (tg_http_header_t){tg_str_from(names[i]), value};
+            out[count++] = (tg_http_header_t){names[i], value};
     }
     return count;
 }
 
-/* Fills the upstream's headers; the texts live in the request's arena or in `digits` and `trace`.
- */
-static size_t build_headers(const struct exchange *exchange, tg_str_t remaining, tg_str_t trace,
-                            tg_http_header_t out[FORWARD_HEADERS_MAX])
+/* What stands in the upstream's request and nowhere else. */
+struct own_texts {
+    char remaining[TG_U64_DIGITS], retention[TG_U64_DIGITS], trace[TG_TRACE_TEXT_LEN];
+};
+
+static tg_str_t put_number(uint64_t value, char out[TG_U64_DIGITS])
+{
+    return (tg_str_t){out, (size_t)(tg_str_put_u64(out, value) - out)};
+}
+
+/* Fills the upstream's headers; their texts live in the request's arena or in `texts`. */
+static size_t build_headers(const struct exchange *exchange, uint64_t remaining_ms,
+                            struct own_texts *texts, tg_http_header_t out[FORWARD_HEADERS_MAX])
 {
     const tg_http_req_t *req = exchange->req;
+    bool ingestion = exchange->route->upstream == TG_UP_INGESTION;
     size_t count = 0;
+    tg_trace_format(tg_http_trace(req), texts->trace);
     out[count++] = (tg_http_header_t){TG_STR("x-tidegate-secret"),
                                       tg_gateway_secret(exchange->thread->gateway)};
     out[count++] = (tg_http_header_t){TG_STR("x-tidegate-tenant"), exchange->tenant};
-    out[count++] = (tg_http_header_t){TG_STR("x-tidegate-deadline-ms"), remaining};
-    if (exchange->route->upstream == TG_UP_INGESTION && exchange->retention_days > 0)
+    out[count++] = (tg_http_header_t){TG_STR("x-tidegate-deadline-ms"),
+                                      put_number(remaining_ms, texts->remaining)};
+    if (ingestion && exchange->retention_days > 0)
         out[count++] = (tg_http_header_t){TG_STR("x-tidegate-retention-days"),
-                                          tg_str_from(exchange->retention)};
+                                          put_number(exchange->retention_days, texts->retention)};
     out[count++] = (tg_http_header_t){TG_STR("x-request-id"), tg_http_request_id(req)};
-    out[count++] = (tg_http_header_t){TG_STR("traceparent"), trace};
+    out[count++] = (tg_http_header_t){TG_STR("traceparent"), {texts->trace, sizeof(texts->trace)}};
     count = copy_headers(req, request_headers, TG_ARRAY_LEN(request_headers), out, count);
-    if (exchange->route->upstream == TG_UP_INGESTION && !exchange->route->v1)
+    if (ingestion && !exchange->route->v1)
         count = copy_headers(req, event_headers, TG_ARRAY_LEN(event_headers), out, count);
     assert(count <= FORWARD_HEADERS_MAX);
     return count;
@@ -227,10 +240,7 @@ static void forward(struct exchange *exchange)
     assert(exchange->tenant.len > 0);
     tg_http_req_t *req = exchange->req;
     uint64_t deadline = upstream_deadline(exchange);
-    uint64_t remaining = deadline - tg_loop_now_ms(exchange->thread->loop);
-    char digits[24], trace[TG_TRACE_TEXT_LEN];
-    int digits_len = snprintf(digits, sizeof(digits), "%llu", (unsigned long long)remaining);
-    tg_trace_format(tg_http_trace(req), trace);
+    struct own_texts texts;
 
     tg_buf_t target = tg_buf_make(TARGET_MAX);
     tg_routes_target(exchange->route, tg_http_path(req), tg_http_query_text(req), &target);
@@ -247,8 +257,7 @@ static void forward(struct exchange *exchange)
         .method = upstream_method(req),
         .target = tg_buf_view(&target),
         .headers = headers,
-        .header_count = build_headers(exchange, (tg_str_t){digits, (size_t)digits_len},
-                                      (tg_str_t){trace, sizeof(trace)}, headers),
+        .header_count = build_headers(exchange, deadline - now_ms(exchange), &texts, headers),
         .body = tg_http_body(req),
         .deadline_at_ms = deadline,
         .idempotent = strcmp(exchange->route->method, "GET") == 0,
@@ -427,9 +436,6 @@ void tg_proxy_handle(tg_http_req_t *req, void *thread_ctx)
     exchange->route = route;
     exchange->tenant = id;
     exchange->retention_days = (uint16_t)identity.tenant->plan->retention_days;
-    if (exchange->retention_days > 0)
-        (void)snprintf(exchange->retention, sizeof(exchange->retention), "%u",
-                       exchange->retention_days);
     exchange->started_us = exchange->sent_us = tg_time_mono_us();
     tg_http_set_user(req, exchange, on_gone);
     queue(exchange, identity.tenant);
