@@ -67,10 +67,10 @@ static void write_line(const char *line, size_t len)
     pthread_mutex_unlock(&stream);
 }
 
-/* What a pipe takes at once when it says that it is writable. */
-static size_t whole_lines(tg_str_t lines)
+/* What may be written at once: to a pipe, what it has room for when it says that it is writable. */
+static size_t whole_lines(tg_str_t lines, bool is_pipe)
 {
-    if (lines.len <= PIPE_BUF)
+    if (!is_pipe || lines.len <= PIPE_BUF)
         return lines.len;
     const char *end = memrchr(lines.ptr, '\n', PIPE_BUF);
     return end == NULL ? PIPE_BUF : (size_t)(end - lines.ptr) + 1;
@@ -94,10 +94,11 @@ size_t tg_log_lines(tg_str_t lines)
     size_t taken = 0;
     if (pthread_mutex_trylock(&stream) != 0)
         return 0;
-    bool is_socket = fstat(STDERR_FILENO, &is) == 0 && S_ISSOCK(is.st_mode);
+    bool known = fstat(STDERR_FILENO, &is) == 0;
+    bool is_socket = known && S_ISSOCK(is.st_mode), is_file = known && S_ISREG(is.st_mode);
     while (taken < lines.len) {
         tg_str_t rest = {lines.ptr + taken, lines.len - taken};
-        rest.len = whole_lines(rest);
+        rest.len = whole_lines(rest, !is_socket && !is_file);
         size_t sent = write_some(rest, is_socket);
         taken += sent;
         if (sent < rest.len)

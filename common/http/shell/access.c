@@ -179,6 +179,7 @@ void tg_http_access_refused(h2o_req_t *raw, int code, const char *word, tg_str_t
 
 /* --- the buffer --- */
 
+/* By the timer, or when another TG_ACCESS_FLUSH bytes have come. */
 static void on_flush(void *arg)
 {
     tg_http_thread_t *thread = arg;
@@ -187,6 +188,7 @@ static void on_flush(void *arg)
     assert(taken <= access->len);
     access->len -= taken;
     memmove(access->buffer, access->buffer + taken, access->len);
+    access->flush_at = access->len + TG_ACCESS_FLUSH;
     if (access->len > 0) /* whoever reads the log is slow */
         tg_timer_start(thread->loop, &access->flush, TG_ACCESS_FLUSH_MS, on_flush, thread);
 }
@@ -194,8 +196,10 @@ static void on_flush(void *arg)
 static char *room_for(tg_http_thread_t *thread, size_t len)
 {
     tg_access_t *access = &thread->access;
-    if (access->buffer == NULL)
+    if (access->buffer == NULL) {
         access->buffer = malloc(TG_ACCESS_BUFFER);
+        access->flush_at = TG_ACCESS_FLUSH;
+    }
     if (access->buffer == NULL || TG_ACCESS_BUFFER - access->len < len) {
         tg_metric_add(thread->shard, HTTP_ACCESS_DROPPED, ACCESS_FULL, 1);
         return NULL;
@@ -221,7 +225,9 @@ void tg_http_access_end(tg_http_ref_t *ref)
     tg_buf_str(&tail, TG_STR("}\n"));
     assert(!tail.failed); /* two numbers */
     thread->access.len += line->len + tail.len;
-    if (thread->access.flush.loop == NULL)
+    if (thread->access.len >= thread->access.flush_at)
+        on_flush(thread);
+    else if (thread->access.flush.loop == NULL)
         tg_timer_start(thread->loop, &thread->access.flush, TG_ACCESS_FLUSH_MS, on_flush, thread);
 }
 

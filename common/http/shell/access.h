@@ -18,6 +18,7 @@
 
 #define TG_ACCESS_BUFFER   ((size_t)256 << 10)
 #define TG_ACCESS_LINE_MAX 2048
+#define TG_ACCESS_FLUSH    ((size_t)32 << 10) /* so many bytes are written before the time */
 #define TG_ACCESS_FLUSH_MS 100
 #define TG_ACCESS_ERRORS   100
 
@@ -41,7 +42,7 @@ typedef struct tg_access_notes {
 
 typedef struct tg_access {
     char *buffer; /* TG_ACCESS_BUFFER bytes; NULL before the first line */
-    size_t len;
+    size_t len, flush_at;
     uint64_t errors_second, errors; /* lines of errors in that second */
     uint64_t random;
     tg_timer_t flush;

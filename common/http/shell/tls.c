@@ -51,6 +51,7 @@ static bool configure(SSL_CTX *tls)
                                  SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
     SSL_CTX_set_mode(tls, SSL_MODE_RELEASE_BUFFERS); /* 34 KiB less for each idle connection */
     SSL_CTX_set_session_cache_mode(tls, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_num_tickets(tls, 1); /* a client that keeps its connection needs no second one */
     SSL_CTX_set_default_passwd_cb(tls, no_pass_phrase);
     SSL_CTX_set_alpn_select_cb(tls, on_alpn, NULL);
     return SSL_CTX_set_min_proto_version(tls, TLS1_2_VERSION) == 1 &&
