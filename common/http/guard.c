@@ -137,12 +137,12 @@ static void strip_authority(tg_str_t *target)
     target->len -= skip;
 }
 
-/* RFC 9110 section 9 and PATCH; a proxy's CONNECT is nothing that could ever be done here. Names of
- * methods are case-sensitive. */
+/* RFC 9110 section 9, PATCH, and QUERY, which clients begin to speak; a proxy's CONNECT is nothing
+ * that could ever be done here. Names of methods are case-sensitive. */
 static bool is_known(tg_str_t method)
 {
-    static const char *const known[] = {"GET",    "POST",  "HEAD",    "PUT",
-                                        "DELETE", "PATCH", "OPTIONS", "TRACE"};
+    static const char *const known[] = {"GET",   "POST",    "HEAD",  "PUT",  "DELETE",
+                                        "PATCH", "OPTIONS", "TRACE", "QUERY"};
     for (size_t i = 0; i < TG_ARRAY_LEN(known); i++)
         if (tg_str_eq(method, tg_str_from(known[i])))
             return true;

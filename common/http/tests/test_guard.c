@@ -192,7 +192,7 @@ static void methods_that_nobody_knows_are_not_implemented(void **state)
         "PROPFIND /a HTTP/1.1\r\n" H "\r\n",
         "get /a HTTP/1.1\r\n" H "\r\n",
         "GETT /a HTTP/1.1\r\n" H "\r\n",
-        "QUERY /a HTTP/1.1\r\n" H "Content-Length: 1\r\n\r\nx",
+        "BREW /a HTTP/1.1\r\n" H "Content-Length: 1\r\n\r\nx",
         "CONNECT a:443 HTTP/1.1\r\n" H "\r\n",
         "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA /a HTTP/1.1\r\n" H "\r\n",
     };
