@@ -88,7 +88,7 @@ def test_random_bytes_do_no_harm(exchange, seed):
             place = rng.randrange(len(broken))
             broken[place:place + rng.randint(0, 2)] = rng.randbytes(rng.randint(0, 3))
         status = status_of(exchange(bytes(broken), wait=0.02))
-        assert status is None or 400 <= status < 500, (status, bytes(broken))
+        assert status is None or 400 <= status < 500 or status in (501, 505), (status, bytes(broken))
 
 
 def test_pipelined_requests_are_answered_in_order(exchange, demo):

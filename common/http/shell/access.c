@@ -5,6 +5,7 @@
 
 #include "common/base/hash.h"
 #include "common/base/time.h"
+#include "common/http/guard.h"
 #include "common/http/shell/shell.h"
 #include "common/observe/log.h"
 
@@ -122,8 +123,9 @@ static void write_begin(tg_buf_t *line, tg_http_req_t *req, int code)
     tg_buf_printf(line,
                   "{\"ts\":\"%s\",\"level\":\"info\",\"service\":\"%s\",\"event\":\"request\"", now,
                   req->thread->service->name);
-    tg_str_t method = tg_http_method(req);
-    add_text(line, "method", (tg_str_t){method.ptr, method.len < 32 ? method.len : 32});
+    bool was_head = false;
+    if (tg_http_guard_refusal(req->raw->input.method.base, &was_head) == NULL)
+        add_text(line, "method", tg_http_method(req)); /* a token of at most 32 bytes */
     add_text(line, "route", tg_str_from(req->route == NULL ? "" : req->route->path));
     tg_buf_printf(line, ",\"http\":\"1.%d\",\"status\":%d", req->raw->version & 0xff, code);
     add_text(line, "code", tg_str_from(notes->code == NULL ? "" : notes->code));
