@@ -85,7 +85,9 @@ static enum exchange_end lost(const struct conn *conn)
 {
     if (!conn->connected)
         return EXCHANGE_NOT_SENT;
-    return conn->used && !conn->answered ? EXCHANGE_STALE : EXCHANGE_BROKEN;
+    if (conn->answered)
+        return EXCHANGE_BAD; /* half an answer is a malformed one */
+    return conn->used ? EXCHANGE_STALE : EXCHANGE_BROKEN;
 }
 
 static void on_written(h2o_socket_t *sock, const char *err)

@@ -88,8 +88,8 @@ struct tg_http_call {
 enum exchange_end {
     EXCHANGE_NOT_SENT, /* no connection could be made */
     EXCHANGE_STALE,    /* a kept connection was closed before one byte of the answer */
-    EXCHANGE_BROKEN,   /* lost in the middle */
-    EXCHANGE_BAD,      /* the answer is malformed */
+    EXCHANGE_BROKEN,   /* lost before one byte of the answer */
+    EXCHANGE_BAD,      /* the answer is malformed, or ends too early */
     EXCHANGE_TOO_LARGE,
 };
 

@@ -468,13 +468,26 @@ static void an_answer_that_cannot_be_read_is_502(void **state)
         TEST_CLOSE,
         "HTTP/1.1 200 OK\r\netag: a\rb\r\ncontent-length: 0\r\n\r\n",
         TEST_CLOSE,
+        "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhel", /* truncated */
+        TEST_CLOSE,
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nhel\r\n",
+        TEST_CLOSE,
+        "HTTP/1.1 200 OK\r\ncontent-le",
+        TEST_CLOSE,
         NULL};
     script(TG_UP_INGESTION, lines); /* not idempotent: none is asked twice */
+    g.config.upstreams = (tg_upstreams_config_t){.breaker_row = 100,
+                                                 .breaker_ratio = 100,
+                                                 .breaker_ratio_min = 100,
+                                                 .breaker_window_ms = 10000,
+                                                 .breaker_open_ms = 1000,
+                                                 .breaker_open_max_ms = 1000,
+                                                 .breaker_probes = 1};
     gateway_start();
-    for (unsigned i = 0; i < 5; i++)
+    for (unsigned i = 0; i < 8; i++)
         expect(ask("POST /v1/events/order", "", "{}"), 502, "\"code\":\"bad_upstream_answer\"");
     assert_int_equal(
-        metric("tidegate_gateway_upstream_total{upstream=\"ingestion\",result=\"malformed\"}"), 5);
+        metric("tidegate_gateway_upstream_total{upstream=\"ingestion\",result=\"malformed\"}"), 8);
 }
 
 static void an_upstream_that_says_nothing_is_504_within_the_deadline(void **state)
