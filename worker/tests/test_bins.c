@@ -10,34 +10,30 @@
 
 #include "worker/store/bin.h"
 #include "worker/store/tests/db.h"
+#include "worker/tests/meter.h"
 
 #define EPOCH 7
 
 static tg_test_db_t db;
 static tg_conn_t *conn;
-static tg_metrics_t *metrics;
-static tg_metrics_shard_t *shard;
+static test_meter_t meter;
 static tg_bins_t bins;
 static atomic_bool stopping;
 
 static int start(void **state)
 {
     (void)state;
-    if (tg_test_db_start(&db) != 0)
+    if (tg_test_db_start(&db) != 0 || test_meter_open(&meter) != 0)
         return -1;
-    metrics = tg_metrics_create(tg_worker_metrics, WK_METRIC_COUNT);
-    if (metrics == NULL)
-        return -1;
-    shard = tg_metrics_shard(metrics);
     conn = tg_test_db_conn(&db);
-    return shard == NULL || conn == NULL ? -1 : 0;
+    return conn == NULL ? -1 : 0;
 }
 
 static int stop(void **state)
 {
     (void)state;
     tg_conn_destroy(conn);
-    tg_metrics_destroy(metrics);
+    test_meter_close(&meter);
     tg_test_db_stop(&db);
     return 0;
 }
@@ -69,21 +65,12 @@ static int clean(void **state)
 
 static tg_status_t run(void)
 {
-    return tg_bins_run(&bins, conn, EPOCH, shard, &stopping);
+    return tg_bins_run(&bins, conn, EPOCH, meter.shard, &stopping);
 }
 
-/* The number after `name` in the metrics' text. */
 static long metric(const char *name)
 {
-    tg_buf_t text = tg_buf_make(1 << 20);
-    tg_metrics_render_own(metrics, &text);
-    tg_buf_append(&text, "", 1);
-    assert_false(text.failed);
-    const char *at = strstr(text.data, name);
-    assert_non_null(at);
-    long value = strtol(at + strlen(name), NULL, 10);
-    tg_buf_dispose(&text);
-    return value;
+    return test_meter_read(&meter, name);
 }
 
 static void a_round_bins_waiting_hours_and_folds_late_values(void **state)

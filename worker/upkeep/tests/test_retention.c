@@ -10,16 +10,15 @@
 #include <cmocka.h>
 
 #include "common/base/time.h"
-#include "worker/metrics.h"
 #include "worker/store/tests/db.h"
+#include "worker/tests/meter.h"
 
 #define HOUR_MS UINT64_C(3600000)
 #define DAY_MS  (24 * HOUR_MS)
 
 static tg_test_db_t db;
 static tg_conn_t *conn;
-static tg_metrics_t *metrics;
-static tg_metrics_shard_t *shard;
+static test_meter_t meter;
 static tg_retention_t retention;
 static tg_retention_config_t config;
 static atomic_bool stopping;
@@ -27,23 +26,19 @@ static atomic_bool stopping;
 static int start(void **state)
 {
     (void)state;
-    if (tg_test_db_start(&db) != 0)
+    if (tg_test_db_start(&db) != 0 || test_meter_open(&meter) != 0)
         return -1;
-    metrics = tg_metrics_create(tg_worker_metrics, WK_METRIC_COUNT);
-    if (metrics == NULL)
-        return -1;
-    shard = tg_metrics_shard(metrics);
     conn = tg_test_db_conn(&db);
     tg_test_db_exec(&db, "INSERT INTO control.tenants (id, limits) VALUES "
                          "('brief', '{\"retention_days\": 1}'), ('long', '{}')");
-    return shard == NULL || conn == NULL ? -1 : 0;
+    return conn == NULL ? -1 : 0;
 }
 
 static int stop(void **state)
 {
     (void)state;
     tg_conn_destroy(conn);
-    tg_metrics_destroy(metrics);
+    test_meter_close(&meter);
     tg_test_db_stop(&db);
     return 0;
 }
@@ -70,7 +65,7 @@ static int clean(void **state)
 
 static tg_status_t run(void)
 {
-    return tg_retention_run(&retention, &config, conn, shard, &stopping);
+    return tg_retention_run(&retention, &config, conn, meter.shard, &stopping);
 }
 
 static long count(const char *tenant)
@@ -81,18 +76,9 @@ static long count(const char *tenant)
     return tg_test_db_int(&db, sql);
 }
 
-/* The number after `name` in the metrics' text. */
 static long metric(const char *name)
 {
-    tg_buf_t text = tg_buf_make(1 << 20);
-    tg_metrics_render_own(metrics, &text);
-    tg_buf_append(&text, "", 1);
-    assert_false(text.failed);
-    const char *at = strstr(text.data, name);
-    assert_non_null(at);
-    long value = strtol(at + strlen(name), NULL, 10);
-    tg_buf_dispose(&text);
-    return value;
+    return test_meter_read(&meter, name);
 }
 
 #define ROWS(table) "tidegate_worker_retention_rows_total{table=\"" table "\"} "
