@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -56,6 +57,19 @@ int test_connect(uint16_t port)
     int fd = test_try_connect(port);
     assert_true(fd >= 0);
     return fd;
+}
+
+void test_wait_listening(uint16_t port)
+{
+    for (unsigned i = 0; i < TEST_WAIT_MS; i++) {
+        int fd = test_try_connect(port);
+        if (fd >= 0) {
+            close(fd);
+            return;
+        }
+        (void)poll(NULL, 0, 1);
+    }
+    fail_msg("nobody listens on port %u", port);
 }
 
 void test_send(int fd, const char *bytes, size_t len)

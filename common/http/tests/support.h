@@ -19,6 +19,7 @@ tg_http_config_t test_config(void);
 
 int test_connect(uint16_t port);
 int test_try_connect(uint16_t port); /* -1 when refused */
+void test_wait_listening(uint16_t port);
 void test_send(int fd, const char *bytes, size_t len);
 void test_say(int fd, const char *text);
 

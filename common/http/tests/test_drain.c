@@ -293,19 +293,6 @@ static void run_child(int port_pipe)
     _exit(tg_http_server_run(&service));
 }
 
-static void wait_listening(uint16_t port)
-{
-    for (unsigned i = 0; i < TEST_WAIT_MS; i++) {
-        int fd = test_try_connect(port);
-        if (fd >= 0) {
-            close(fd);
-            return;
-        }
-        (void)poll(NULL, 0, 1);
-    }
-    fail_msg("the child does not listen");
-}
-
 #define LOADED 100 /* answers after which the server counts as under load */
 
 static unsigned count_answered(const struct client *clients, size_t count)
@@ -336,7 +323,7 @@ static void SIGTERM_under_load_loses_no_request(void **state)
         assert_int_equal(read(pipes[0], &port, sizeof(port)), sizeof(port));
         close(pipes[0]);
         close(pipes[1]);
-        wait_listening(port);
+        test_wait_listening(port);
         struct client clients[12] = {0};
         for (size_t i = 0; i < TG_ARRAY_LEN(clients); i++) {
             clients[i].port = port;

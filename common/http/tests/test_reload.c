@@ -145,15 +145,7 @@ static void start(const char *more)
     assert_true(child >= 0);
     if (child == 0)
         be_child();
-    for (unsigned i = 0; i < TEST_WAIT_MS; i++) {
-        int fd = test_try_connect(port);
-        if (fd >= 0) {
-            close(fd);
-            return;
-        }
-        (void)poll(NULL, 0, 1);
-    }
-    fail_msg("the child does not listen");
+    test_wait_listening(port);
 }
 
 static int stop(void **state)
