@@ -85,6 +85,8 @@ static void write_body(tg_ask_t *ask)
     }
     if (ask->settings->batch > 0)
         tg_buf_byte(&ask->body, ']');
+    while (ask->settings->batch == 0 && ask->body.len < ask->settings->bytes)
+        tg_buf_byte(&ask->body, ' ');
     assert(!ask->body.failed);
 }
 

@@ -13,7 +13,7 @@
 
 typedef struct tg_ask_settings {
     char *target, *key, *keys, *type, *get, *path, *user;
-    uint64_t batch;
+    uint64_t batch, bytes;
 } tg_ask_settings_t;
 
 // clang-format off
@@ -25,7 +25,8 @@ typedef struct tg_ask_settings {
     {"load.get", TG_OPT_STR, offsetof(S, m.get), "", 0, 1024, "Ask for this path instead; {n} in it is another number from 1000 to 4999 each time."}, \
     {"load.path", TG_OPT_STR, offsetof(S, m.path), "", 0, 1024, "Send events to this path; empty: where their type or a batch belongs."}, \
     {"load.user", TG_OPT_STR, offsetof(S, m.user), "", 0, 512, "Authorization header to send instead of the API key, as \"Basic …\"."},   \
-    {"load.batch", TG_OPT_UINT, offsetof(S, m.batch), "0", 0, TG_ASK_BATCH_MAX, "Events per request to /v2/events; 0: single events to /v1/events/TYPE."}
+    {"load.batch", TG_OPT_UINT, offsetof(S, m.batch), "0", 0, TG_ASK_BATCH_MAX, "Events per request to /v2/events; 0: single events to /v1/events/TYPE."}, \
+    {"load.bytes", TG_OPT_UINT, offsetof(S, m.bytes), "0", 0, TG_SAMPLE_MAX, "Pad a single event to so many bytes, with spaces behind it."}
 // clang-format on
 
 typedef struct tg_ask {

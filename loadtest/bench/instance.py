@@ -34,6 +34,7 @@ class Gateway:
             f"--http.admin_listen=127.0.0.1:{self.port + ADMIN}",
             "--watch.first=60s",
             "--log.level=error",
+            "--http.max_per_address=100000",  # all load comes from one
             *self._words,
             TIDEGATE_CONFIG=str(self.stack.run / "tidegate.ini"),
         )
@@ -90,6 +91,10 @@ class Stub:
         self._process = self._stack.tool_start(*self._words)
         self._stack.wait_for_port(self.port, self._process)
         return self
+
+    @property
+    def pid(self):
+        return self._process.pid
 
     def signal(self, number):
         self._process.send_signal(number)
