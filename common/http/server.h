@@ -4,6 +4,12 @@
  * thread. HTTP/2 is off (no Rapid Reset defence in this h2o). The guard (common/http/guard.h)
  * refuses framing that RFC 9112 forbids before h2o accepts it.
  *
+ * Without a handler: OPTIONS is answered 204 with Allow (RFC 9110 section 9.3.7), other methods
+ * than the path's 405 with Allow (15.5.6), HEAD as GET without its body (9.3.2), 404 and 405 in the
+ * format of the row that comes nearest. At the edge (TG_HTTP_EDGE_OPTIONS) browsers' preflights are
+ * answered (CORS of the Fetch standard), long texts are compressed by Accept-Encoding (12.5.3), and
+ * connections of one address are counted.
+ *
  * A handler answers exactly once, now or later, with tg_http_reply or tg_http_fail. The request
  * struct lives until then; its memory pool dies with it. A handler that returns without having
  * answered must have set on_cancel (asserted): when the deadline passes, the connection is lost or

@@ -136,8 +136,7 @@ static struct answer ask(const char *request)
     close(fd);
     bytes[used] = '\0';
     char *end = memmem(bytes, used, "\r\n\r\n", 4);
-    if (end == NULL)
-        fail_msg("no answer to %s", request);
+    assert_non_null(end);
     struct answer answer = {.code = test_code(bytes),
                             .head = strndup(bytes, (size_t)(end + 4 - bytes)),
                             .len = used - (size_t)(end + 4 - bytes)};
