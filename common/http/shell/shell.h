@@ -53,6 +53,7 @@ enum { CANCEL_GONE, CANCEL_DEADLINE, CANCEL_DRAIN };
 #define TG_HTTP_ACCEPT_PAUSE_MS 100                 /* after running out of descriptors */
 #define TG_HTTP_BUFFERED_MAX    ((size_t)256 << 20) /* the default of http.max_buffered */
 #define TG_HTTP_BUFFERED_MIN    ((size_t)64 << 10)  /* smaller requests are never given up for it */
+#define TG_HTTP_H2O_BUFFERS     64                 /* freed read buffers (8 KiB) that it may keep */
 #define TG_HTTP_H2O_CHUNKS      16                 /* freed pool chunks that h2o keeps per thread */
 #define TG_HTTP_WRITE_STEP      ((size_t)16 << 10) /* what a client must take in http.write_timeout */
 #define TG_HTTP_LINGERS_MAX     1024 /* closing connections whose input is still drained */

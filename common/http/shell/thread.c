@@ -420,6 +420,7 @@ static void open_h2o(tg_http_thread_t *thread)
         tg_http_request_on_req;
     h2o_create_filter(&host->fallback_path, sizeof(h2o_filter_t))->on_setup_ostream =
         tg_http_error_filter;
+    h2o_socket_buffer_prototype.allocator.max = TG_HTTP_H2O_BUFFERS;
     h2o_context_init(&thread->context, tg_loop_h2o(thread->loop), &thread->config);
     thread->accept_ctx.ctx = &thread->context;
     thread->accept_ctx.hosts = thread->config.hosts;
