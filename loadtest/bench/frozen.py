@@ -2,7 +2,7 @@
 that it cannot.
 
 Frozen is SIGSTOP: connections stay open, requests are taken, nothing answers. Reads go on all the time, 200 per
-second with a deadline of a second.
+second, with the gateway's own deadline.
 """
 
 import signal
@@ -14,7 +14,6 @@ from bench.result import Result, say
 from bench.stack import finish
 
 RATE = 200
-DEADLINE = "1s"
 FAILURES, CLOSED_S = 5, 35  # the bars
 REFUSING_S = 10
 BEFORE_S, FROZEN_S = 2, 10
@@ -61,13 +60,12 @@ def _until_closed(stack, gateway, keys):
 
 def _freeze(stack, gateway, keys, victim):
     """Load before, while and after; what the clients saw."""
-    frozen_s = 4 if stack.quick else FROZEN_S
-    load = _reads(stack, gateway, keys, BEFORE_S + frozen_s)
+    load = _reads(stack, gateway, keys, BEFORE_S + FROZEN_S)
     time.sleep(BEFORE_S)
     start = time.monotonic()
     victim.signal(signal.SIGSTOP)
     try:
-        failed = _until_open(gateway, frozen_s)
+        failed = _until_open(gateway, FROZEN_S)
         opened_s = time.monotonic() - start
         (phase,) = finish(load)["phases"]
     finally:
@@ -78,7 +76,7 @@ def _freeze(stack, gateway, keys, victim):
 def frozen(stack):
     say("gateway: an instance is frozen")
     with keys_of(stack) as keys, Stub(stack, PORT_STUB) as well, Stub(stack, PORT_HAPROXY) as victim:
-        with Gateway(stack, PORT, *upstreams(well, victim), f"--http.deadline={DEADLINE}") as gateway:
+        with Gateway(stack, PORT, *upstreams(well, victim)) as gateway:
             gateway.wait(next(iter(keys.tenants)))
             had = _freeze(stack, gateway, keys.path, victim)
     errors = had["sent"] - had["ok"]
