@@ -295,6 +295,26 @@ static tg_http_call_t *call_create(tg_http_client_t *client, const tg_http_reque
     return call;
 }
 
+/* Returns what is left of the time. */
+static uint64_t arm_deadline(tg_http_call_t *call)
+{
+    uint64_t now = tg_loop_now_ms(call->client->loop);
+    uint64_t left = call->deadline_at_ms > now ? call->deadline_at_ms - now : 0;
+    tg_timer_start(call->client->loop, &call->timer, left, on_deadline, call);
+    return left;
+}
+
+/* Half the time is gone. There is enough of it left to ask whether the instance is there at all,
+ * and to try another one. */
+static void on_half_time(void *arg)
+{
+    tg_http_call_t *call = arg;
+    assert(call->step == CALL_WAITING || call->step == CALL_ON_CONN);
+    uint64_t left = arm_deadline(call);
+    if (call->step == CALL_ON_CONN && !call->retried && left > 1)
+        tg_client_doubt(call->instance, left / 2);
+}
+
 /* False when the time is over already. */
 static bool start_deadline(tg_http_call_t *call, uint64_t deadline_at_ms)
 {
@@ -303,7 +323,12 @@ static bool start_deadline(tg_http_call_t *call, uint64_t deadline_at_ms)
         fail_later(call, TG_TIMEOUT);
         return false;
     }
-    tg_timer_start(call->client->loop, &call->timer, deadline_at_ms - now, on_deadline, call);
+    call->deadline_at_ms = deadline_at_ms;
+    if (call->idempotent && !call->pinned && call->client->config.upkeep.check_ms > 0)
+        tg_timer_start(call->client->loop, &call->timer, (deadline_at_ms - now) / 2, on_half_time,
+                       call);
+    else
+        (void)arm_deadline(call);
     return true;
 }
 

@@ -123,7 +123,7 @@ void tg_client_sweep_instances(tg_http_client_t *client)
     for (size_t i = 0; i < client->instance_count; i++) {
         struct instance *instance = &client->instances[i];
         if (!instance->used || !instance->gone || instance->check != NULL ||
-            tg_client_outstanding(instance) > 0)
+            instance->doubt != NULL || tg_client_outstanding(instance) > 0)
             continue;
         tg_client_conn_close_all(instance);
         instance->used = false;

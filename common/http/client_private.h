@@ -31,6 +31,7 @@ struct instance { /* a slot: while `used` is false nothing else in it holds */
     tg_health_t health;
     tg_outlier_t outlier;
     tg_http_call_t *check; /* a health check on its way */
+    tg_http_call_t *doubt; /* one that is asked because a call waits long */
     uint64_t checks_total, checks_bad_total, ejected_total;
     h2o_linklist_t conns, idle; /* all; those without a call, the last used first */
     h2o_linklist_t waiting;     /* calls that want a connection, oldest first */
@@ -76,7 +77,8 @@ struct tg_http_call {
     bool retried;         /* on another instance */
     bool refreshed;       /* on a fresh connection, after a kept one was found closed */
     uint64_t tried_at_us; /* when it was given to this instance; 0: there was no other */
-    tg_timer_t timer;
+    uint64_t deadline_at_ms;
+    tg_timer_t timer; /* half of the time, where that matters; then the deadline */
     tg_http_done_fn done;
     void *arg;
     tg_str_t body;
@@ -137,6 +139,10 @@ static inline size_t tg_client_outstanding(const struct instance *instance)
 /* client_upkeep.c */
 void tg_client_upkeep_start(tg_http_client_t *client);
 void tg_client_upkeep_stop(tg_http_client_t *client);
+
+/* A call waits long for this instance: asks at once whether it is there, and takes calls back if it
+ * does not answer in time. */
+void tg_client_doubt(struct instance *instance, uint64_t timeout_ms);
 
 /* client.c */
 void tg_client_on_answer(tg_http_call_t *call, const tg_http_response_t *response);

@@ -7,7 +7,8 @@
  *
  * An instance that falls silent has calls on its way which nobody will answer: those that may
  * happen twice, and those that were not sent yet, go to another one at once, within the retry
- * budget. So a frozen instance costs a reader some seconds, not an error. */
+ * budget. Where deadlines are shorter than three checks, the first read that waits for half of its
+ * time asks at once. So a frozen instance costs a reader time, not an error. */
 #include "common/http/client_private.h"
 
 #define LOOK_MS 1000 /* between looks at peers and at addresses */
@@ -84,17 +85,43 @@ static void on_checked(void *arg, tg_status_t status, const tg_http_response_t *
         take_check(instance, TG_CHECK_SILENT);
 }
 
-static void start_check(struct instance *instance)
+static tg_http_call_t *send_check(struct instance *instance, uint64_t timeout_ms,
+                                  tg_http_done_fn done)
 {
-    const tg_http_upkeep_t *upkeep = &instance->client->config.upkeep;
     const tg_http_request_t request = {
         .method = TG_STR("GET"),
-        .target = tg_str_from(upkeep->check_path),
-        .deadline_at_ms = tg_loop_now_ms(instance->client->loop) + upkeep->check_timeout_ms,
+        .target = tg_str_from(instance->client->config.upkeep.check_path),
+        .deadline_at_ms = tg_loop_now_ms(instance->client->loop) + timeout_ms,
         .idempotent = true,
     };
+    return tg_client_call_pinned(instance, &request, done, instance);
+}
+
+static void start_check(struct instance *instance)
+{
     if (instance->used && !instance->gone && instance->check == NULL)
-        instance->check = tg_client_call_pinned(instance, &request, on_checked, instance);
+        instance->check =
+            send_check(instance, instance->client->config.upkeep.check_timeout_ms, on_checked);
+}
+
+/* An answer, whatever it says, ends the doubt. */
+static void on_doubt_settled(void *arg, tg_status_t status, const tg_http_response_t *response)
+{
+    struct instance *instance = arg;
+    (void)response;
+    assert(instance->doubt != NULL);
+    instance->doubt = NULL;
+    if (status == TG_OK || status == TG_FULL)
+        return;
+    take_check(instance, TG_CHECK_SILENT);
+    take_back_calls(instance);
+}
+
+void tg_client_doubt(struct instance *instance, uint64_t timeout_ms)
+{
+    assert(timeout_ms > 0);
+    if (!instance->gone && instance->doubt == NULL && is_other_left(instance))
+        instance->doubt = send_check(instance, timeout_ms, on_doubt_settled);
 }
 
 /* --- peers and addresses --- */
@@ -180,8 +207,11 @@ void tg_client_upkeep_stop(tg_http_client_t *client)
     tg_timer_stop(&client->upkeep);
     for (size_t i = 0; i < client->instance_count; i++) {
         struct instance *instance = &client->instances[i];
-        if (instance->used && instance->check != NULL)
-            tg_http_call_cancel(instance->check);
+        if (!instance->used)
+            continue;
+        tg_http_call_cancel(instance->check);
+        tg_http_call_cancel(instance->doubt);
         instance->check = NULL;
+        instance->doubt = NULL;
     }
 }

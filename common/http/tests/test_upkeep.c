@@ -27,7 +27,8 @@ static struct upstream {
     pthread_mutex_t gate; /* held while it is frozen: its thread stands still */
     bool frozen;
     atomic_bool not_ready;
-    atomic_uint delay_us, fail_each; /* the n-th call is a 500 */
+    atomic_uint delay_us, later_ms; /* before an answer: standing still, or not */
+    atomic_uint fail_each;          /* the n-th call is a 500 */
     atomic_uint calls;
 } upstreams[UPSTREAMS];
 
@@ -40,12 +41,42 @@ static bool ready(void *arg, tg_buf_t *out)
     return !upstream->not_ready;
 }
 
+/* An answer that takes its time, while the thread goes on. */
+struct later {
+    tg_http_req_t *req;
+    tg_timer_t timer;
+};
+
+static void on_later(void *arg)
+{
+    struct later *later = arg;
+    tg_http_reply(later->req, 200, "text/plain", TG_STR("ok"));
+}
+
+static void on_later_cancelled(void *user)
+{
+    struct later *later = user;
+    tg_timer_stop(&later->timer);
+}
+
+static void reply_later(tg_http_req_t *req, unsigned after_ms)
+{
+    struct later *later = tg_arena_alloc(tg_http_arena(req), sizeof(*later));
+    *later = (struct later){.req = req};
+    tg_http_set_user(req, later, on_later_cancelled);
+    tg_timer_start(tg_http_loop(req), &later->timer, after_ms, on_later, later);
+}
+
 static void on_call(tg_http_req_t *req, void *thread_ctx)
 {
     struct upstream *upstream = thread_ctx;
     unsigned number = ++upstream->calls;
     pthread_mutex_lock(&upstream->gate);
     pthread_mutex_unlock(&upstream->gate);
+    if (upstream->later_ms > 0) {
+        reply_later(req, upstream->later_ms);
+        return;
+    }
     if (upstream->delay_us > 0)
         usleep(upstream->delay_us);
     bool fails = upstream->fail_each > 0 && number % upstream->fail_each == 0;
@@ -335,6 +366,46 @@ static void a_frozen_instance_gives_its_reads_back_and_keeps_what_may_not_happen
     tg_http_client_close(c.client);
 }
 
+static void a_read_is_taken_back_before_its_short_deadline(void **state)
+{
+    (void)state;
+    start_second();
+    configure();
+    c.config.upkeep.check_ms = 60000; /* no check comes in time */
+    client_open();
+    for (unsigned i = 0; i < 20; i++)
+        assert_int_equal(serve_crowd(), 16);
+    freeze(&upstreams[0]);
+    struct result reads[20];
+    for (size_t i = 0; i < TG_ARRAY_LEN(reads); i++)
+        start(false, 1500, &reads[i]);
+    for (size_t i = 0; i < TG_ARRAY_LEN(reads); i++) {
+        TURN_UNTIL(reads[i].done);
+        assert_int_equal(reads[i].status, TG_OK);
+    }
+    assert_int_equal(stats(0).checks_bad_total, 1); /* it was asked once for all of them */
+    assert_true(stats(0).failures_total > 0);
+    assert_int_equal(stats(1).failures_total, 0);
+    tg_http_client_close(c.client);
+}
+
+static void a_slow_read_of_an_instance_that_is_there_is_left_alone(void **state)
+{
+    (void)state;
+    start_second();
+    configure();
+    c.config.upkeep.check_ms = 60000;
+    client_open();
+    upstreams[0].later_ms = upstreams[1].later_ms = 1200;
+    struct result result;
+    start(false, 2000, &result); /* is doubted after 1000 */
+    TURN_UNTIL(result.done);
+    assert_int_equal(result.status, TG_OK);
+    assert_int_equal(stats(0).checks_bad_total + stats(1).checks_bad_total, 0);
+    assert_int_equal(upstreams[0].calls + upstreams[1].calls, 1);
+    tg_http_client_close(c.client);
+}
+
 static void a_client_closes_with_checks_on_their_way(void **state)
 {
     (void)state;
@@ -462,6 +533,8 @@ int main(void)
         TEST(when_no_instance_is_ready_all_are_tried),
         TEST(checks_that_cannot_be_sent_say_nothing),
         TEST(a_frozen_instance_gives_its_reads_back_and_keeps_what_may_not_happen_twice),
+        TEST(a_read_is_taken_back_before_its_short_deadline),
+        TEST(a_slow_read_of_an_instance_that_is_there_is_left_alone),
         TEST(a_client_closes_with_checks_on_their_way),
         TEST(a_slow_instance_gets_few_calls),
         TEST(an_instance_that_fails_more_than_its_peers_is_left_out),
