@@ -520,6 +520,30 @@ static void a_star_lets_all_in_without_credentials(void **state)
     tg_http_server_close(open_server);
 }
 
+/* What the edge may say changes whole, or, with a list that is wrong, not at all. */
+static void a_reload_takes_another_list_and_stops_compressing(void **state)
+{
+    (void)state;
+    tg_http_config_t next = config;
+    next.cors_origins = "https://new.example.com";
+    next.compress = false;
+    assert_int_equal(tg_http_server_reload(server, &next, NULL, NULL), TG_OK);
+    struct answer answer =
+        get("GET", "/text", "Origin: https://new.example.com\r\nAccept-Encoding: gzip\r\n");
+    test_assert_has(answer.head, "\r\naccess-control-allow-origin: https://new.example.com\r\n");
+    assert_has_not(answer.head, "content-encoding");
+    free_answer(&answer);
+    next.cors_origins = "https://new.example.com/";
+    next.compress = true;
+    tg_error_t error;
+    assert_int_equal(tg_http_server_reload(server, &next, NULL, &error), TG_INVALID);
+    answer = get("GET", "/text", "Origin: https://new.example.com\r\nAccept-Encoding: gzip\r\n");
+    test_assert_has(answer.head, "\r\naccess-control-allow-origin: https://new.example.com\r\n");
+    assert_has_not(answer.head, "content-encoding");
+    free_answer(&answer);
+    assert_int_equal(tg_http_server_reload(server, &config, NULL, NULL), TG_OK);
+}
+
 static int open_server(void **state)
 {
     (void)state;
@@ -566,6 +590,7 @@ int main(void)
         cmocka_unit_test(connections_beyond_those_of_an_address_are_told_and_closed),
         cmocka_unit_test(bad_origins_stop_the_start),
         cmocka_unit_test(a_star_lets_all_in_without_credentials),
+        cmocka_unit_test(a_reload_takes_another_list_and_stops_compressing),
     };
     return cmocka_run_group_tests(tests, open_server, close_server);
 }
