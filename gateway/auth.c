@@ -72,7 +72,7 @@ tg_auth_result_t tg_auth_check(const tg_directory_t *directory, const tg_credent
     assert(directory != NULL);
     assert(out_identity != NULL);
     static const uint8_t nobody[TG_SHA256_LEN];
-    char buffer[TG_AUTH_TEXT_MAX];
+    TG_UNINITIALIZED char buffer[TG_AUTH_TEXT_MAX];
     tg_str_t text;
     tg_key_t presented;
     tg_identity_t found = {.key = NULL};

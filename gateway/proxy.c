@@ -240,7 +240,7 @@ static void forward(struct exchange *exchange)
     assert(exchange->tenant.len > 0);
     tg_http_req_t *req = exchange->req;
     uint64_t deadline = upstream_deadline(exchange);
-    struct own_texts texts;
+    TG_UNINITIALIZED struct own_texts texts;
 
     tg_buf_t target = tg_buf_make(TARGET_MAX);
     tg_routes_target(exchange->route, tg_http_path(req), tg_http_query_text(req), &target);
@@ -252,7 +252,7 @@ static void forward(struct exchange *exchange)
                      "The request's path and query exceed %zu bytes.", TARGET_MAX);
         return;
     }
-    tg_http_header_t headers[FORWARD_HEADERS_MAX];
+    TG_UNINITIALIZED tg_http_header_t headers[FORWARD_HEADERS_MAX];
     tg_http_request_t upstream = {
         .method = upstream_method(req),
         .target = tg_buf_view(&target),

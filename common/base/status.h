@@ -16,6 +16,10 @@
 #define TG_PRINTF(f, a) __attribute__((format(printf, f, a)))
 #define TG_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
+/* The build sets variables to zero that are not set by hand. For a large one on a hot path, of
+ * which only what was written is read, that is to be left out. */
+#define TG_UNINITIALIZED __attribute__((uninitialized))
+
 typedef enum tg_status {
     TG_OK = 0,
     TG_INVALID,   /* outside input is wrong; the text says where */

@@ -168,7 +168,7 @@ static void conn_answer(struct conn *conn)
 {
     tg_http_call_t *call = conn->call;
     assert(call->step == CALL_ON_CONN && call->conn == conn);
-    tg_http_header_t headers[TG_RESPONSE_HEADERS_MAX];
+    TG_UNINITIALIZED tg_http_header_t headers[TG_RESPONSE_HEADERS_MAX];
     tg_http_response_t response;
     tg_response_view(&conn->parser, conn->sock->input->bytes, headers, &response);
     response.source = conn;

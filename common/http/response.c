@@ -96,7 +96,7 @@ static tg_response_state_t drop_interim(tg_response_parser_t *parser, char *buf,
 static tg_response_state_t find_head(tg_response_parser_t *parser, char *buf, size_t *inout_len)
 {
     while (parser->head_len == 0) {
-        struct head head;
+        TG_UNINITIALIZED struct head head;
         int len = parse_head(buf, *inout_len, parser->seen, &head);
         if (len == -1)
             return TG_RESPONSE_BAD;
@@ -183,7 +183,7 @@ void tg_response_view(const tg_response_parser_t *parser, char *buf, tg_http_hea
                       tg_http_response_t *out_response)
 {
     assert(parser->head_len > 0);
-    struct head head;
+    TG_UNINITIALIZED struct head head;
     int len = parse_head(buf, parser->head_len, 0, &head);
     assert(len > 0 && (size_t)len == parser->head_len); /* parsed the same before */
     assert(head.header_count <= TG_RESPONSE_HEADERS_MAX);

@@ -114,7 +114,7 @@ bool tg_gate_admit(tg_http_req_t *req, const tg_gateway_thread_t *thread, tg_rou
         .class = class,
         .body_bytes = (int64_t)tg_http_body(req).len,
     };
-    char limit[TG_LIMIT_TEXT_MAX], policy[TG_LIMIT_TEXT_MAX];
+    TG_UNINITIALIZED char limit[TG_LIMIT_TEXT_MAX], policy[TG_LIMIT_TEXT_MAX];
     tg_verdict_t verdict;
 
     if (request.body_bytes > request.plan->max_body) {

@@ -175,7 +175,7 @@ tg_status_t tg_routes_find(const tg_routes_t *routes, tg_str_t method, tg_str_t 
                            tg_arena_t *arena, tg_route_match_t *out_match)
 {
     assert(routes != NULL && arena != NULL);
-    struct path parts;
+    TG_UNINITIALIZED struct path parts;
     tg_status_t status = split(path, arena, &parts);
     if (status != TG_OK)
         return status;
