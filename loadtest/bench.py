@@ -50,7 +50,7 @@ GATEWAY = {
 }
 PARTS_ONCE = (
     "idle", "codec", "registry", "visible", "single", "simulator", "limits", "directory", *GATEWAY, "batches", "query",
-)  # fmt: skip
+)
 PARTS_EACH = ("drain", "workers", "late")
 PARTS = PARTS_ONCE + PARTS_EACH
 PEERS = "peers"
