@@ -47,6 +47,7 @@ static bool is_out(const struct instance *instance)
 
 void tg_client_regard(tg_http_client_t *client)
 {
+    assert(client->instance_count <= TG_CLIENT_INSTANCES_MAX);
     client->choice_count = 0;
     for (unsigned pass = 0; pass < 2 && client->choice_count == 0; pass++) {
         for (size_t i = 0; i < client->instance_count; i++) {

@@ -336,6 +336,7 @@ void tg_resolver_close(tg_resolver_t *resolver)
 bool tg_resolver_get(tg_resolver_t *resolver, size_t list_index, uint64_t *version,
                      tg_address_t out[TG_RESOLVE_MAX], size_t *out_count)
 {
+    assert(resolver != NULL && version != NULL);
     assert(list_index < resolver->list_count);
     struct list *list = &resolver->lists[list_index];
     pthread_mutex_lock(&resolver->mutex);
