@@ -7,10 +7,11 @@
  * be closed before one byte of the answer came, an idempotent request, or one whose bytes were not
  * written yet, goes once more on a fresh one.
  *
- * A call goes to the cheaper of two instances drawn at random (common/http/latency.h), past those
- * whose breaker is open, and past those that are out (common/http/health.h) while others are left.
- * With `upkeep` the client asks its instances how they are, and follows their names' addresses; an
- * instance that falls silent gives the calls that may happen twice back, to be tried elsewhere.
+ * A call goes to the cheaper of two instances drawn at random (common/http/client/latency.h), past
+ * those whose breaker is open, and past those that are out (common/http/client/health.h) while
+ * others are left. With `upkeep` the client asks its instances how they are, and follows their
+ * names' addresses; an instance that falls silent gives the calls that may happen twice back, to be
+ * tried elsewhere.
  *
  * Limits: connections and waiting requests per instance (TG_FULL beyond), answer head 32 KiB,
  * answer body max_body. The deadline covers waiting, connecting, writing and reading.
@@ -21,7 +22,7 @@
 
 #include "common/http/breaker.h"
 #include "common/http/bytes.h"
-#include "common/http/health.h"
+#include "common/http/client/health.h"
 #include "common/http/resolve.h"
 #include "common/loop/loop.h"
 

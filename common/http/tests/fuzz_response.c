@@ -2,7 +2,7 @@
  * is accepted must lie inside the buffer. */
 #include <stdlib.h>
 
-#include "common/http/response.h"
+#include "common/http/client/response.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

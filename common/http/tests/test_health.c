@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "common/http/health.h"
+#include "common/http/client/health.h"
 
 #define PEERS 4
 

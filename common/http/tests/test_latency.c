@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "common/http/latency.h"
+#include "common/http/client/latency.h"
 
 #define SECOND 1000000u
 

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "common/http/response.h"
+#include "common/http/client/response.h"
 
 static tg_http_header_t headers[TG_RESPONSE_HEADERS_MAX];
 static tg_http_response_t response;

@@ -5,7 +5,7 @@
  * instance is. It has the instances that are in; when none is, all of them: checks and peers then
  * say nothing that would help, and a doubtful instance is better than a certain refusal. */
 #include "common/base/time.h"
-#include "common/http/client_private.h"
+#include "common/http/client/private.h"
 
 /* --- telling --- */
 

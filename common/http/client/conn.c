@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "common/http/client_private.h"
+#include "common/http/client/private.h"
 
 #define ROOM_MAX ((size_t)256 << 10)
 

@@ -1,6 +1,6 @@
 /* See latency.h. Fading is exp(-age / TG_LATENCY_FADE_US); some 20 ns, and only where there is a
  * choice. */
-#include "common/http/latency.h"
+#include "common/http/client/latency.h"
 
 #include <math.h>
 

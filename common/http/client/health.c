@@ -1,6 +1,6 @@
 /* See health.h. The share of the others is that of all their calls together, so that a quiet peer
  * weighs little. */
-#include "common/http/health.h"
+#include "common/http/client/health.h"
 
 #define TIMES_PEERS  3
 #define KEPT_BY_LOOK 0.9

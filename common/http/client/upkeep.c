@@ -9,7 +9,7 @@
  * happen twice, and those that were not sent yet, go to another one at once, within the retry
  * budget. Where deadlines are shorter than three checks, the first read that waits for half of its
  * time asks at once. So a frozen instance costs a reader time, not an error. */
-#include "common/http/client_private.h"
+#include "common/http/client/private.h"
 
 #define LOOK_MS 1000 /* between looks at peers and at addresses */
 

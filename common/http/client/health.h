@@ -6,7 +6,7 @@
  * Peers: an instance of whose calls a much larger share fails than of the others' is ejected for a
  * while, longer each time (Envoy's outlier detection by success rate). The breaker sees an instance
  * that is broken; this sees one that is worse than it need be, because the others are not. An
- * instance that is slow needs no ejection: it is chosen less (common/http/latency.h).
+ * instance that is slow needs no ejection: it is chosen less (common/http/client/latency.h).
  *
  * Being out is advice: whoever chooses goes by it while others are left.
  *

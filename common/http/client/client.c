@@ -13,7 +13,7 @@
 
 #include "common/base/hash.h"
 #include "common/base/time.h"
-#include "common/http/client_private.h"
+#include "common/http/client/private.h"
 
 #define RETRY_COST         10 /* one retry for ten calls: 10 % */
 #define RETRY_CREDIT_FIRST 100

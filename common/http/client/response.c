@@ -2,7 +2,7 @@
  * for the view, because the buffer may have moved in between. Answers that come in one piece, the
  * usual case, cost two parses of some 200 bytes; keeping slices valid over a move would cost more
  * code. */
-#include "common/http/response.h"
+#include "common/http/client/response.h"
 
 #include "common/http/phr.h"
 #include "common/http/syntax.h"

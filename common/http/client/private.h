@@ -1,8 +1,8 @@
 /* What the files of the client share: an instance with its connections, a call on its way.
  *
- * client.c owns calls: where they go, when they are tried again, how they end. client_conn.c owns
- * connections: connecting, sending, reading, keeping. client_instances.c owns the set of instances
- * and which of them a call gets. client_upkeep.c owns what is done without a call: health checks,
+ * client.c owns calls: where they go, when they are tried again, how they end. conn.c owns
+ * connections: connecting, sending, reading, keeping. instances.c owns the set of instances
+ * and which of them a call gets. upkeep.c owns what is done without a call: health checks,
  * looks at peers, new addresses. They meet in the functions at the end.
  *
  * Threads: the loop's. */
@@ -12,8 +12,8 @@
 #include <h2o.h>
 
 #include "common/http/client.h"
-#include "common/http/latency.h"
-#include "common/http/response.h"
+#include "common/http/client/latency.h"
+#include "common/http/client/response.h"
 
 #define TG_CLIENT_INSTANCES_MAX TG_RESOLVE_MAX
 
@@ -95,7 +95,7 @@ enum exchange_end {
     EXCHANGE_TOO_LARGE,
 };
 
-/* client_conn.c */
+/* conn.c */
 
 /* Gives the call a connection of its instance: kept, new, or later (it then waits). TG_FULL when
  * too many wait. The call's end comes through tg_client_on_answer or tg_client_on_end, later. */
@@ -109,7 +109,7 @@ void tg_client_conn_close_all(struct instance *instance);
  * yet; NULL when there is none. */
 tg_http_call_t *tg_client_conn_movable(struct instance *instance);
 
-/* client_instances.c */
+/* instances.c */
 
 /* The set becomes these addresses: new ones come in, those that are no more are `gone`. */
 void tg_client_set_instances(tg_http_client_t *client, const tg_address_t *addresses, size_t count);
@@ -136,7 +136,7 @@ static inline size_t tg_client_outstanding(const struct instance *instance)
     return instance->inflight + instance->waiting_count;
 }
 
-/* client_upkeep.c */
+/* upkeep.c */
 void tg_client_upkeep_start(tg_http_client_t *client);
 void tg_client_upkeep_stop(tg_http_client_t *client);
 
