@@ -24,16 +24,22 @@ static tg_str_t take_pair(tg_str_t *query)
     return pair;
 }
 
+static void read_value(const tg_param_t *param, tg_str_t pair, tg_arena_t *arena,
+                       tg_param_value_t *out_value)
+{
+    tg_param_value_t value = {0};
+    tg_str_t name;
+    tg_error_t error;
+    if (tg_params_parse(param, 1, pair, arena, &value, &name, &error) == TG_OK)
+        *out_value = value;
+}
+
 static void read_pair(tg_str_t pair, tg_arena_t *arena, tg_param_value_t values[ASK_COUNT])
 {
     for (size_t i = 0; i < ASK_COUNT; i++) {
         size_t len = strlen(asked[i].name);
-        tg_param_value_t value = {0};
-        tg_str_t name;
-        tg_error_t error;
-        if (pair.len > len && pair.ptr[len] == '=' && memcmp(pair.ptr, asked[i].name, len) == 0 &&
-            tg_params_parse(&asked[i], 1, pair, arena, &value, &name, &error) == TG_OK)
-            values[i] = value;
+        if (pair.len > len && pair.ptr[len] == '=' && memcmp(pair.ptr, asked[i].name, len) == 0)
+            read_value(&asked[i], pair, arena, &values[i]);
     }
 }
 

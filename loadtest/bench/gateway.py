@@ -155,9 +155,11 @@ def _costs(stack, side, stub, keys, wanted):
         had = _load(stack, side, keys, *kinds[kind], many, f"--load.seconds={_ms(stack, 1500)}ms")
         figures |= {f"{kind}_us": had["us"], f"{kind}_rps": had["requests"] / had["seconds"]}
     if "get" in wanted:
-        phase = f"--load.phases={RATE}:{_ms(stack, 2000)}"
+        phase = f"--load.phases={RATE}:{_ms(stack, 1000)}"
         words = (*kinds["get"], phase, "--load.poisson=true", f"--load.connections={CONNECTIONS}")
-        had = _load(stack, side, keys, *words, tool="http_open")
+        # one stall of the machine's is in a second's p99: the middle of three
+        opened = [_load(stack, side, keys, *words, tool="http_open") for _ in range(3)]
+        had = sorted(opened, key=lambda one: one["p99_ms"])[1]
         figures |= {"open_us": had["us"], "open_p50_ms": had["p50_ms"], "open_p99_ms": had["p99_ms"]}
         one = (*kinds["get"], "--load.connections=1", f"--load.seconds={_ms(stack, 1000)}ms")
         with _together(stub):
