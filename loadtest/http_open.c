@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "loadtest/ask.h"
+#include "loadtest/bench_main.h"
 #include "loadtest/histogram.h"
 #include "loadtest/simulator/rng.h"
 #include "loadtest/wire.h"
@@ -373,8 +374,9 @@ static void report(const struct load *load)
     printf("]}\n");
 }
 
-static int run_load(const struct settings *settings)
+static int run_load(const void *config)
 {
+    const struct settings *settings = config;
     static struct load load;
     const char *why = "";
     int code = 1;
@@ -396,13 +398,5 @@ static int run_load(const struct settings *settings)
 int main(int argc, char **argv)
 {
     struct settings settings = {0};
-    tg_config_action_t action = TG_CONFIG_RUN;
-    tg_error_t error = {.status = TG_OK};
-    int code = 2;
-    if (tg_config_load(&program, argc, argv, &settings, &action, &error) != TG_OK)
-        (void)fprintf(stderr, "http_open: %s\n", error.text);
-    else
-        code = action == TG_CONFIG_EXIT ? 0 : run_load(&settings);
-    tg_config_dispose(&program, &settings);
-    return code;
+    return tg_bench_main(&program, argc, argv, &settings, run_load);
 }

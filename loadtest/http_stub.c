@@ -18,6 +18,7 @@
 #include "common/base/config.h"
 #include "common/base/time.h"
 #include "common/event/bundle.h"
+#include "loadtest/bench_main.h"
 #include "loadtest/h2o_serve.h"
 
 #define BYTES_MAX 65536
@@ -172,8 +173,10 @@ static int32_t on_turn(void)
     return TURN_MS;
 }
 
-static int serve(void)
+/* Of `settings`, which h2o's callbacks see as well. */
+static int serve(const void *config)
 {
+    (void)config;
     struct sigaction action = {.sa_handler = on_switch, .sa_flags = SA_RESTART};
     (void)sigaction(SIGUSR1, &action, NULL);
     (void)sigaction(SIGUSR2, &action, NULL);
@@ -186,13 +189,5 @@ static int serve(void)
 
 int main(int argc, char **argv)
 {
-    tg_config_action_t action = TG_CONFIG_RUN;
-    tg_error_t error = {.status = TG_OK};
-    int code = 2;
-    if (tg_config_load(&program, argc, argv, &settings, &action, &error) != TG_OK)
-        (void)fprintf(stderr, "http_stub: %s\n", error.text);
-    else
-        code = action == TG_CONFIG_EXIT ? 0 : serve();
-    tg_config_dispose(&program, &settings);
-    return code;
+    return tg_bench_main(&program, argc, argv, &settings, serve);
 }
