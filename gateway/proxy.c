@@ -364,7 +364,7 @@ static void fail_queued(struct exchange *exchange, unsigned reason)
     unsigned upstream = exchange->route->upstream;
     tg_metric_add(exchange->thread->shard, GW_QUEUE_ENDS, upstream * GW_QUEUE_REASONS + reason, 1);
     tg_charge_end(&exchange->charge);
-    tg_http_note_hops(exchange->req, tg_time_mono_us() - exchange->started_us, 0);
+    tg_http_note_hops(exchange->req, exchange->sent_us - exchange->started_us, 0);
     if (reason == GW_QUEUE_LATE)
         tg_http_fail(exchange->req, 504, "deadline_exceeded", TG_STR(""),
                      "The %s service is busy, and the request's turn did not come in time; retry "
@@ -384,6 +384,15 @@ static void on_turn(void *arg, tg_fair_end_t end)
         fail_queued(exchange, end == TG_FAIR_LATE ? GW_QUEUE_LATE : GW_QUEUE_DROPPED);
 }
 
+/* What asks for nothing in particular is no export, which most requests need no clock to tell. */
+static tg_fair_band_t band_of(const struct exchange *exchange)
+{
+    tg_str_t query = tg_http_query_text(exchange->req);
+    return query.len == 0
+               ? TG_BAND_FIRST
+               : tg_band_of(exchange->route, query, tg_time_now(), tg_http_arena(exchange->req));
+}
+
 /* A body costs as much as it has kilobytes, so that a tenant of batches does not pass for one of
  * single events. */
 static void queue(struct exchange *exchange, const tg_tenant_t *tenant)
@@ -393,8 +402,7 @@ static void queue(struct exchange *exchange, const tg_tenant_t *tenant)
         .tenant = tenant->number,
         .weight = (uint32_t)tenant->plan->weight,
         .cost = 1 + (uint32_t)(tg_http_body(exchange->req).len >> 10),
-        .band = tg_band_of(exchange->route, tg_http_query_text(exchange->req), tg_time_now(),
-                           tg_http_arena(exchange->req)),
+        .band = band_of(exchange),
         .deadline_ms = upstream_deadline(exchange),
         .done = on_turn,
         .arg = exchange,
