@@ -150,7 +150,7 @@ static void numbers_are_looked_up_once(void **state)
     (void)state;
     server.asked = 0;
     tg_resolver_t *resolver = open_list("127.0.0.1:80,[::1]:80", 1);
-    usleep(20000);
+    usleep(20000); /* twenty times the interval, in which nothing is to happen */
     assert_int_equal(server.asked, 2);
     assert_int_equal(tg_resolver_get_stats(resolver, 0).done, 0);
     tg_resolver_close(resolver);
