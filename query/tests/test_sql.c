@@ -96,7 +96,7 @@ static const struct {
     const char *params[TG_PLAN_PARAMS_MAX + 1]; /* "" ends them */
 } cases[] = {
     {&tg_sql_kpi[0], 2, {"-2", "+0", NULL, "2000", ""}},
-    {&tg_sql_kpi[0], 1, {"-1", "+0", "USD", "1", ""}},
+    {&tg_sql_kpi[0], 2, {"-1", "+0", "USD", "1", ""}},
     {&tg_sql_kpi[1], 4, {"H-72", "H+1", NULL, "2000", ""}},
     {&tg_sql_kpi_latest[0], 8, {"-168", "+0", NULL, ""}},
     {&tg_sql_kpi_latest[1], 32, {"H-744", "H+0", NULL, ""}},
