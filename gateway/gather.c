@@ -2,7 +2,6 @@
 #include "gateway/gather.h"
 
 #include <h2o.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "gateway/metrics.h"
@@ -137,13 +136,8 @@ static uint64_t fill(tg_gather_t *gather, struct flight *flight)
 static void call(struct flight *flight, uint64_t deadline_at_ms)
 {
     tg_gather_t *gather = flight->gather;
-    uint64_t now = tg_loop_now_ms(gather->loop);
-    char digits[24];
-    (void)snprintf(digits, sizeof(digits), "%llu",
-                   (unsigned long long)(deadline_at_ms > now ? deadline_at_ms - now : 1));
     const tg_http_header_t headers[] = {
         {TG_STR("x-tidegate-secret"), gather->config.secret},
-        {TG_STR("x-tidegate-deadline-ms"), tg_str_from(digits)},
         {TG_STR("content-type"), TG_STR(TG_BUNDLE_MEDIA_TYPE)},
     };
     const tg_http_request_t request = {
@@ -153,6 +147,7 @@ static void call(struct flight *flight, uint64_t deadline_at_ms)
         .header_count = TG_ARRAY_LEN(headers),
         .body = tg_buf_view(&flight->body),
         .deadline_at_ms = deadline_at_ms,
+        .deadline_name = TG_STR("x-tidegate-deadline-ms"),
     };
     flight->call = tg_http_client_call(gather->config.client, &request, on_answer, flight);
 }

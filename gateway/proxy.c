@@ -195,17 +195,12 @@ static size_t copy_headers(const tg_http_req_t *req, const tg_str_t *names, size
 
 /* What stands in the upstream's request and nowhere else. */
 struct own_texts {
-    char remaining[TG_U64_DIGITS], retention[TG_U64_DIGITS], trace[TG_TRACE_TEXT_LEN];
+    char retention[TG_U64_DIGITS], trace[TG_TRACE_TEXT_LEN];
 };
 
-static tg_str_t put_number(uint64_t value, char out[TG_U64_DIGITS])
-{
-    return (tg_str_t){out, (size_t)(tg_str_put_u64(out, value) - out)};
-}
-
 /* Fills the upstream's headers; their texts live in the request's arena or in `texts`. */
-static size_t build_headers(const struct exchange *exchange, uint64_t remaining_ms,
-                            struct own_texts *texts, tg_http_header_t out[FORWARD_HEADERS_MAX])
+static size_t build_headers(const struct exchange *exchange, struct own_texts *texts,
+                            tg_http_header_t out[FORWARD_HEADERS_MAX])
 {
     const tg_http_req_t *req = exchange->req;
     bool ingestion = exchange->route->upstream == TG_UP_INGESTION;
@@ -214,11 +209,11 @@ static size_t build_headers(const struct exchange *exchange, uint64_t remaining_
     out[count++] = (tg_http_header_t){TG_STR("x-tidegate-secret"),
                                       tg_gateway_secret(exchange->thread->gateway)};
     out[count++] = (tg_http_header_t){TG_STR("x-tidegate-tenant"), exchange->tenant};
-    out[count++] = (tg_http_header_t){TG_STR("x-tidegate-deadline-ms"),
-                                      put_number(remaining_ms, texts->remaining)};
     if (ingestion && exchange->retention_days > 0)
-        out[count++] = (tg_http_header_t){TG_STR("x-tidegate-retention-days"),
-                                          put_number(exchange->retention_days, texts->retention)};
+        out[count++] = (tg_http_header_t){
+            TG_STR("x-tidegate-retention-days"),
+            {texts->retention, (size_t)(tg_str_put_u64(texts->retention, exchange->retention_days) -
+                                        texts->retention)}};
     out[count++] = (tg_http_header_t){TG_STR("x-request-id"), tg_http_request_id(req)};
     out[count++] = (tg_http_header_t){TG_STR("traceparent"), {texts->trace, sizeof(texts->trace)}};
     count = copy_headers(req, request_headers, TG_ARRAY_LEN(request_headers), out, count);
@@ -239,7 +234,6 @@ static void forward(struct exchange *exchange)
 {
     assert(exchange->tenant.len > 0);
     tg_http_req_t *req = exchange->req;
-    uint64_t deadline = upstream_deadline(exchange);
     TG_UNINITIALIZED struct own_texts texts;
 
     tg_buf_t target = tg_buf_make(TARGET_MAX);
@@ -257,9 +251,10 @@ static void forward(struct exchange *exchange)
         .method = upstream_method(req),
         .target = tg_buf_view(&target),
         .headers = headers,
-        .header_count = build_headers(exchange, deadline - now_ms(exchange), &texts, headers),
+        .header_count = build_headers(exchange, &texts, headers),
         .body = tg_http_body(req),
-        .deadline_at_ms = deadline,
+        .deadline_at_ms = upstream_deadline(exchange),
+        .deadline_name = TG_STR("x-tidegate-deadline-ms"),
         .idempotent = strcmp(exchange->route->method, "GET") == 0,
     };
     exchange->step = STEP_CALLED;

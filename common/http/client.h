@@ -81,6 +81,7 @@ typedef struct tg_http_request {
     size_t header_count;
     tg_str_t body;           /* borrowed until the callback */
     uint64_t deadline_at_ms; /* loop clock */
+    tg_str_t deadline_name;  /* a header that tells each try how many ms are left; empty: none */
     bool idempotent;
 } tg_http_request_t;
 

@@ -227,7 +227,8 @@ void tg_client_on_end(tg_http_call_t *call, enum exchange_end end)
 
 static size_t head_size(const tg_http_client_t *client, const tg_http_request_t *request)
 {
-    size_t size = request->method.len + request->target.len + strlen(client->name) + 128;
+    size_t size = request->method.len + request->target.len + strlen(client->name) +
+                  request->deadline_name.len + 128;
     for (size_t i = 0; i < request->header_count; i++)
         size += request->headers[i].name.len + request->headers[i].value.len + 4;
     return size;
@@ -247,6 +248,11 @@ static void check_line(tg_str_t text)
            (memchr(text.ptr, '\n', text.len) == NULL && memchr(text.ptr, '\r', text.len) == NULL));
 }
 
+static char *put_name(char *at, tg_str_t name)
+{
+    return put(put(put(at, TG_STR("\r\n")), name), TG_STR(": "));
+}
+
 static size_t write_head(const tg_http_client_t *client, const tg_http_request_t *request,
                          char *head)
 {
@@ -259,17 +265,26 @@ static size_t write_head(const tg_http_client_t *client, const tg_http_request_t
     for (size_t i = 0; i < request->header_count; i++) {
         check_line(request->headers[i].name);
         check_line(request->headers[i].value);
-        at = put(at, TG_STR("\r\n"));
-        at = put(at, request->headers[i].name);
-        at = put(at, TG_STR(": "));
-        at = put(at, request->headers[i].value);
+        at = put(put_name(at, request->headers[i].name), request->headers[i].value);
     }
     bool bodiless = request->body.len == 0 && (tg_str_eq(request->method, TG_STR("GET")) ||
                                                tg_str_eq(request->method, TG_STR("HEAD")));
     if (!bodiless)
         at = tg_str_put_u64(put(at, TG_STR("\r\ncontent-length: ")), request->body.len);
-    at = put(at, TG_STR("\r\n\r\n"));
+    if (request->deadline_name.len > 0)
+        at = put_name(at, request->deadline_name);
     return (size_t)(at - head);
+}
+
+tg_str_t tg_client_head(tg_http_call_t *call)
+{
+    char *at = call->head + call->head_len;
+    if (call->tells_deadline) {
+        uint64_t now = tg_loop_now_ms(call->client->loop);
+        at = tg_str_put_u64(at, call->deadline_at_ms > now ? call->deadline_at_ms - now : 1);
+    }
+    at = put(at, TG_STR("\r\n\r\n"));
+    return (tg_str_t){call->head, (size_t)(at - call->head)};
 }
 
 static tg_http_call_t *call_create(tg_http_client_t *client, const tg_http_request_t *request,
@@ -285,6 +300,7 @@ static tg_http_call_t *call_create(tg_http_client_t *client, const tg_http_reque
         .client = client,
         .idempotent = request->idempotent,
         .to_head = tg_str_eq(request->method, TG_STR("HEAD")),
+        .tells_deadline = request->deadline_name.len > 0,
         .done = done,
         .arg = arg,
         .body = request->body,

@@ -115,7 +115,8 @@ static void conn_send(struct conn *conn)
 {
     tg_http_call_t *call = conn->call;
     assert(conn->connected && call != NULL);
-    h2o_iovec_t parts[] = {h2o_iovec_init(call->head, call->head_len),
+    tg_str_t head = tg_client_head(call);
+    h2o_iovec_t parts[] = {h2o_iovec_init(head.ptr, head.len),
                            h2o_iovec_init(call->body.ptr, call->body.len)};
     conn->answered = false;
     expect_answer(conn);

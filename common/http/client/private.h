@@ -82,7 +82,8 @@ struct tg_http_call {
     tg_http_done_fn done;
     void *arg;
     tg_str_t body;
-    size_t head_len;
+    bool tells_deadline; /* the head's last header is the deadline's, its value not written */
+    size_t head_len;     /* without its end, which each try writes for itself */
     char head[];
 };
 
@@ -145,6 +146,9 @@ void tg_client_upkeep_stop(tg_http_client_t *client);
 void tg_client_doubt(struct instance *instance, uint64_t timeout_ms);
 
 /* client.c */
+
+/* The request's head, complete, as of now. */
+tg_str_t tg_client_head(tg_http_call_t *call);
 void tg_client_on_answer(tg_http_call_t *call, const tg_http_response_t *response);
 void tg_client_on_end(tg_http_call_t *call, enum exchange_end end); /* detached already */
 

@@ -128,6 +128,31 @@ static void a_request_goes_out_as_it_was_given(void **state)
     test_upstream_stop(upstream);
 }
 
+/* As of when its bytes go, not of when the call began. */
+static void a_try_tells_the_time_that_is_left(void **state)
+{
+    (void)state;
+    const char *const script[] = {OK_BODY, NULL};
+    test_upstream_t *upstream = test_upstream_start(script);
+    tg_http_client_t *client = open_client(test_upstream_port(upstream));
+    uint64_t began = tg_loop_now_ms(loop);
+    const tg_http_request_t request = {.method = TG_STR("GET"),
+                                       .target = TG_STR("/v1/x"),
+                                       .deadline_at_ms = began + 5000,
+                                       .deadline_name = TG_STR("deadline-ms")};
+    struct result result = {0};
+    assert_non_null(tg_http_client_call(client, &request, on_done, &result));
+    while (tg_time_mono_ms() < began + 20)
+        ; /* the connection is not made before the loop turns */
+    wait_for(&result);
+    tg_http_client_close(client);
+    const char *last = test_upstream_last(upstream), *told = strstr(last, "\r\ndeadline-ms: ");
+    assert_non_null(told);
+    assert_in_range(strtol(told + 15, NULL, 10), 1, 4980);
+    assert_non_null(strstr(told + 15, "\r\n\r\n"));
+    test_upstream_stop(upstream);
+}
+
 static void calls_one_after_the_other_share_a_connection(void **state)
 {
     (void)state;
@@ -596,6 +621,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_goes_out_as_it_was_given),
+        cmocka_unit_test(a_try_tells_the_time_that_is_left),
         cmocka_unit_test(calls_one_after_the_other_share_a_connection),
         cmocka_unit_test(a_connection_that_must_not_be_kept_is_closed),
         cmocka_unit_test(interim_answers_are_skipped_and_a_late_one_poisons_nothing),
