@@ -225,7 +225,7 @@ tg_status_t tg_decoder_run(tg_decoder_t *decoder, tg_record_t *record, bool may_
         return bury(record, TG_DEAD_HEADERS, "tg-tenant or tg-type is not a valid name");
     if (event.occurred_at < 0 || event.occurred_at >= TIME_MAX_US || event.received_at < 0 ||
         event.received_at >= TIME_MAX_US)
-        return bury(record, TG_DEAD_HEADERS, "tg-occurred-at or tg-received-at is out of range");
+        return bury(record, TG_DEAD_HEADERS, "a time in tg-event is out of range");
     keep_headers(record, &event);
     if (value.ptr == NULL || tg_event_wire_schema_id(value, &schema_id) != TG_OK)
         return bury(record, TG_DEAD_FRAMING, "the value does not start with 0x00 and a schema id");

@@ -8,11 +8,11 @@
 
 static const char header_tenant[] = "tg-tenant";
 static const char header_type[] = "tg-type";
-static const char header_id[] = "tg-event-id";
-static const char header_occurred[] = "tg-occurred-at";
-static const char header_received[] = "tg-received-at";
-static const char header_own[] = "tg-time-own";
+static const char header_event[] = "tg-event";
 static const char header_trace[] = "traceparent";
+
+/* Where the fields of tg-event stand. */
+enum { AT_ID = 0, AT_OCCURRED = 16, AT_RECEIVED = 24, AT_OWN = 32, EVENT_LEN = 33 };
 
 static void put_i64(int64_t value, char out[8])
 {
@@ -39,18 +39,17 @@ rd_kafka_headers_t *tg_event_headers(const tg_event_t *event, const tg_trace_t *
     assert(event != NULL);
     assert(event->tenant.len > 0);
     assert(event->type.len > 0);
-    char occurred[8], received[8], own = event->time_own ? 1 : 0;
-    rd_kafka_headers_t *headers = rd_kafka_headers_new(7);
+    char fixed[EVENT_LEN];
+    rd_kafka_headers_t *headers = rd_kafka_headers_new(4);
     if (headers == NULL)
         return NULL;
-    put_i64(event->occurred_at, occurred);
-    put_i64(event->received_at, received);
+    memcpy(fixed + AT_ID, event->id.bytes, sizeof(event->id.bytes));
+    put_i64(event->occurred_at, fixed + AT_OCCURRED);
+    put_i64(event->received_at, fixed + AT_RECEIVED);
+    fixed[AT_OWN] = event->time_own ? 1 : 0;
     bool ok = add(headers, header_tenant, event->tenant.ptr, event->tenant.len) &&
               add(headers, header_type, event->type.ptr, event->type.len) &&
-              add(headers, header_id, event->id.bytes, sizeof(event->id.bytes)) &&
-              add(headers, header_occurred, occurred, sizeof(occurred)) &&
-              add(headers, header_received, received, sizeof(received)) &&
-              add(headers, header_own, &own, 1);
+              add(headers, header_event, fixed, sizeof(fixed));
     if (ok && trace != NULL) {
         char text[TG_TRACE_TEXT_LEN];
         tg_trace_format(trace, text);
@@ -79,17 +78,17 @@ static tg_status_t refuse(tg_error_t *error, const char *name, tg_str_t came)
                                         name, came.len);
 }
 
-static tg_status_t read_time(const rd_kafka_headers_t *headers, const char *name, int64_t *out_us,
-                             tg_error_t *error)
+/* The fixed part, into `event`; false when it is malformed. */
+static bool read_fixed(tg_str_t fixed, tg_event_t *event)
 {
-    tg_str_t bytes = tg_event_header(headers, name);
-    if (bytes.len != 8)
-        return refuse(error, name, bytes);
-    int64_t us = get_i64(bytes.ptr);
-    if (us < TIME_MIN || us > TIME_MAX)
-        return refuse(error, name, bytes);
-    *out_us = us;
-    return TG_OK;
+    if (fixed.len != EVENT_LEN || (unsigned char)fixed.ptr[AT_OWN] > 1)
+        return false;
+    memcpy(event->id.bytes, fixed.ptr + AT_ID, sizeof(event->id.bytes));
+    event->occurred_at = get_i64(fixed.ptr + AT_OCCURRED);
+    event->received_at = get_i64(fixed.ptr + AT_RECEIVED);
+    event->time_own = fixed.ptr[AT_OWN] == 1;
+    return event->occurred_at >= TIME_MIN && event->occurred_at <= TIME_MAX &&
+           event->received_at >= TIME_MIN && event->received_at <= TIME_MAX;
 }
 
 tg_status_t tg_event_read_headers(const rd_kafka_message_t *message, tg_event_t *event,
@@ -103,22 +102,13 @@ tg_status_t tg_event_read_headers(const rd_kafka_message_t *message, tg_event_t 
         return tg_error_set(error, TG_INVALID, "record without headers");
     read.tenant = tg_event_header(headers, header_tenant);
     read.type = tg_event_header(headers, header_type);
-    tg_str_t id = tg_event_header(headers, header_id), own = tg_event_header(headers, header_own);
+    tg_str_t fixed = tg_event_header(headers, header_event);
     if (!tg_event_tenant_ok(read.tenant))
         return refuse(error, header_tenant, read.tenant);
     if (!tg_event_type_name_ok(read.type))
         return refuse(error, header_type, read.type);
-    if (id.len != sizeof(read.id.bytes))
-        return refuse(error, header_id, id);
-    if (own.len != 1 || (unsigned char)own.ptr[0] > 1)
-        return refuse(error, header_own, own);
-    tg_status_t status = read_time(headers, header_occurred, &read.occurred_at, error);
-    if (status == TG_OK)
-        status = read_time(headers, header_received, &read.received_at, error);
-    if (status != TG_OK)
-        return status;
-    memcpy(read.id.bytes, id.ptr, sizeof(read.id.bytes));
-    read.time_own = own.ptr[0] == 1;
+    if (!read_fixed(fixed, &read))
+        return refuse(error, header_event, fixed);
     *event = read;
     return TG_OK;
 }

@@ -208,7 +208,7 @@ def test_the_events_own_trace_goes_with_it(tenant, topics):
     for form in FORMS:
         name = str(uuid.uuid4())
         accepted(send(tenant, form, cloud(order(), id=name, traceparent=trace)))
-        record = topics.find("events.order", "tg-event-id", uuid.UUID(name).bytes, 6)
+        record = topics.find_event("events.order", uuid.UUID(name))
         assert dict(record.headers())["traceparent"] == trace.encode()
 
 

@@ -64,7 +64,7 @@ def test_the_trace_goes_through_kafka(tenant, topics):
     trace = "4bf92f3577b34da6a3ce929d0e0e4736"
     body = events.promised(events.now())["order"]
     answer = tenant.api.accept("order", body, headers={"traceparent": f"00-{trace}-00f067aa0ba902b7-01"})
-    record = topics.find("events.order", "tg-event-id", uuid.UUID(answer["event_id"]).bytes, 6)
+    record = topics.find_event("events.order", uuid.UUID(answer["event_id"]))
     given = dict(record.headers())
     assert given["traceparent"].decode().split("-")[1] == trace
     assert given["tg-tenant"].decode() == tenant.id

@@ -18,9 +18,18 @@ def micros(moment):
 def headers(tenant, event_type, moment, event_id=None):
     """The headers that ingestion gives a record."""
     return [("tg-tenant", tenant.encode()), ("tg-type", event_type.encode()),
-            ("tg-event-id", (event_id or uuid.uuid4()).bytes),
-            ("tg-occurred-at", struct.pack(">q", micros(moment))),
-            ("tg-received-at", struct.pack(">q", micros(moment))), ("tg-time-own", b"\0")]
+            ("tg-event", fixed_header(event_id or uuid.uuid4(), micros(moment)))]
+
+
+def fixed_header(event_id, occurred, received=None):
+    """tg-event: the id, both times in µs, and that the time is the client's."""
+    return event_id.bytes + struct.pack(">qq?", occurred, occurred if received is None else received, False)
+
+
+def event_id_of(message):
+    """The id in a record's headers; None where there is none."""
+    fixed = dict(message.headers() or []).get("tg-event")
+    return uuid.UUID(bytes=fixed[:16]) if fixed else None
 
 
 def framed(schema_id, body):
@@ -69,14 +78,21 @@ class Topics:
 
     def find(self, topic, header, value, partitions, seconds=10):
         """The first record with this header."""
+        return self._first(topic, lambda record: dict(record.headers() or []).get(header) == value,
+                           partitions, seconds)
+
+    def find_event(self, topic, event_id):
+        """The record of the event with this id."""
+        return self._first(topic, lambda record: event_id_of(record) == event_id, PARTITIONS, 10)
+
+    def _first(self, topic, wanted, partitions, seconds):
         reader = self.reader()
         reader.assign([TopicPartition(topic, number, 0) for number in range(partitions)])
         found = []
 
         def seen():
             message = reader.poll(0.2)
-            if message is not None and message.error() is None and (
-                    dict(message.headers() or []).get(header) == value):
+            if message is not None and message.error() is None and wanted(message):
                 found.append(message)
             return found
         try:

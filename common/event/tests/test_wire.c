@@ -13,6 +13,11 @@
 
 #define DEADLINE_MS 20000
 
+/* Pieces of the header tg-event. */
+#define ID   "0123456789abcdef"
+#define TIME "\0\6\0\0\0\0\0\0"
+#define LATE "\x7f\xff\xff\xff\xff\xff\xff\xff"
+
 struct fixture {
     rd_kafka_t *producer, *consumer;
     rd_kafka_topic_t *topic;
@@ -115,11 +120,12 @@ static void a_missing_or_malformed_header_is_named(void **state)
         {"tg-tenant", NULL, 0, "header tg-tenant is missing"},
         {"tg-tenant", "De/mo", 5, "header tg-tenant of 5 bytes is malformed"},
         {"tg-type", "1x", 2, "header tg-type"},
-        {"tg-event-id", "short", 5, "header tg-event-id of 5 bytes"},
-        {"tg-occurred-at", NULL, 0, "header tg-occurred-at is missing"},
-        {"tg-occurred-at", "\x7f\xff\xff\xff\xff\xff\xff\xff", 8, "header tg-occurred-at of 8"},
-        {"tg-received-at", "1234567", 7, "header tg-received-at of 7"},
-        {"tg-time-own", "\2", 1, "header tg-time-own of 1"},
+        {"tg-event", NULL, 0, "header tg-event is missing"},
+        {"tg-event", "short", 5, "header tg-event of 5 bytes"},
+        {"tg-event", ID LATE TIME "\0", 33, "header tg-event of 33 bytes is malformed"},
+        {"tg-event", ID TIME LATE "\0", 33, "header tg-event of 33 bytes is malformed"},
+        {"tg-event", ID TIME TIME "\2", 33, "header tg-event of 33 bytes is malformed"},
+        {"tg-event", ID TIME TIME "\1\1", 34, "header tg-event of 34 bytes is malformed"},
     };
     for (size_t i = 0; i < TG_ARRAY_LEN(rows); i++) {
         tg_event_t event = {0};
