@@ -4,7 +4,6 @@
 
 #include "ingestion/metrics.h"
 #include "ingestion/record.h"
-#include "ingestion/results.h"
 
 static void finish(tg_delivery_t *delivery, unsigned result, const tg_outcome_t *outcome)
 {
@@ -29,7 +28,7 @@ static void lose(tg_delivery_t *delivery, int http_code, const char *code)
     finish(delivery, ING_LOST,
            &(tg_outcome_t){.http_code = http_code,
                            .code = code,
-                           .message = tg_result_failure_text(code)});
+                           .message = tg_record_failure_text(code)});
 }
 
 static void fail(tg_delivery_t *delivery, tg_status_t status)

@@ -3,7 +3,6 @@
 
 #include "common/event/wire.h"
 #include "ingestion/metrics.h"
-#include "ingestion/results.h"
 
 /* tg-tenant, tg-type and their values aside: names, fixed values and the trace of wire.h. */
 #define HEADER_BYTES   210
@@ -218,6 +217,17 @@ const char *tg_record_failure(tg_ingestion_thread_t *thread, tg_status_t status)
     }
 }
 
+const char *tg_record_failure_text(const char *code)
+{
+    if (strcmp(code, "overloaded") == 0)
+        return "Too many bytes are waiting for Kafka; retry with the same id.";
+    if (strcmp(code, "registry_unavailable") == 0)
+        return "The type is not known here yet and the schema registry cannot be asked; retry.";
+    if (strcmp(code, "too_large") == 0)
+        return "Kafka refuses a record of this size.";
+    return "Kafka did not acknowledge the event; retry with the same id.";
+}
+
 int tg_record_http_code(const char *code)
 {
     if (strcmp(code, "invalid_json") == 0)
@@ -228,5 +238,5 @@ int tg_record_http_code(const char *code)
 void tg_record_fail_503(tg_http_req_t *req, const char *code)
 {
     tg_http_add_header(req, "retry-after", TG_STR("1"));
-    tg_http_fail(req, 503, code, TG_STR(""), "%s", tg_result_failure_text(code));
+    tg_http_fail(req, 503, code, TG_STR(""), "%s", tg_record_failure_text(code));
 }

@@ -50,6 +50,9 @@ TG_NODISCARD tg_status_t tg_record_produce(tg_ingestion_thread_t *thread, const 
 /* The error code of a record that was not acknowledged, and its metric. */
 const char *tg_record_failure(tg_ingestion_thread_t *thread, tg_status_t status);
 
+/* What a client reads about such an event, by that code. */
+const char *tg_record_failure_text(const char *code);
+
 /* The HTTP code of a refused event. */
 int tg_record_http_code(const char *code);
 

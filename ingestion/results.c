@@ -2,6 +2,8 @@
  * thousands of them in one answer. */
 #include "ingestion/results.h"
 
+#include "ingestion/record.h"
+
 #define ITEM_MAX 192 /* bytes of an accepted or duplicate item */
 #define UNTOLD   "Refused; there are too many errors in this request to tell each."
 
@@ -36,17 +38,6 @@ int tg_results_http_code(const tg_results_summary_t *summary, bool strict)
     if (summary->accepted + summary->dead_lettered > 0)
         return 202;
     return summary->failed > 0 ? 503 : 422;
-}
-
-const char *tg_result_failure_text(const char *code)
-{
-    if (strcmp(code, "overloaded") == 0)
-        return "Too many bytes are waiting for Kafka; retry with the same id.";
-    if (strcmp(code, "registry_unavailable") == 0)
-        return "The type is not known here yet and the schema registry cannot be asked; retry.";
-    if (strcmp(code, "too_large") == 0)
-        return "Kafka refuses a record of this size.";
-    return "Kafka did not acknowledge the event; retry with the same id.";
 }
 
 static char *put(char *at, const char *bytes, size_t len)
@@ -132,7 +123,7 @@ static void write_item(const tg_result_t *result, size_t index, const char *text
     case TG_RESULT_FAILED:
         tg_buf_printf(out,
                       "{\"index\":%zu,\"status\":\"failed\",\"code\":\"%s\",\"message\":\"%s\"}",
-                      index, result->code, tg_result_failure_text(result->code));
+                      index, result->code, tg_record_failure_text(result->code));
         return;
     case TG_RESULT_WITHHELD:
         tg_buf_printf(out, "{\"index\":%zu,\"status\":\"withheld\"}", index);

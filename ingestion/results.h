@@ -53,7 +53,4 @@ int tg_results_http_code(const tg_results_summary_t *summary, bool strict);
 void tg_results_write(const tg_result_t *results, size_t count, const tg_results_summary_t *summary,
                       const char *texts, int64_t received_at, tg_buf_t *out);
 
-/* What a client reads about a failed item, by its code. */
-const char *tg_result_failure_text(const char *code);
-
 #endif

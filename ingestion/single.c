@@ -15,7 +15,6 @@
 #include "ingestion/letter.h"
 #include "ingestion/metrics.h"
 #include "ingestion/record.h"
-#include "ingestion/results.h"
 
 #define BURIED_MAX ((size_t)4096) /* bytes of a dead letter's answer */
 
