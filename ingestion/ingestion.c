@@ -6,10 +6,10 @@
 
 #include "common/event/bundle.h"
 #include "common/observe/log.h"
-#include "ingestion/batch.h"
-#include "ingestion/bundle.h"
+#include "ingestion/batch/batch.h"
 #include "ingestion/metrics.h"
-#include "ingestion/single.h"
+#include "ingestion/single/bundle.h"
+#include "ingestion/single/single.h"
 
 #define THREADS_MAX          64
 #define ROUTES               3

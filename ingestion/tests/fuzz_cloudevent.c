@@ -1,6 +1,6 @@
 /* Any JSON as a structured event and any text as ce-* headers: no crash, and what is accepted keeps
  * to the limits. */
-#include "ingestion/cloudevent.h"
+#include "ingestion/body/cloudevent.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,5 +1,5 @@
 /* Any bytes as gzip or zstd: never beyond the limit, never a crash, and the same twice. */
-#include "ingestion/decompress.h"
+#include "ingestion/body/decompress.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,5 +1,5 @@
 /* Any bytes as a batch body: the items lie inside it, in order, and are never empty. */
-#include "ingestion/split.h"
+#include "ingestion/body/split.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

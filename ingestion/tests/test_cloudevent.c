@@ -1,5 +1,5 @@
 /* Attributes from JSON and from headers. */
-#include "ingestion/cloudevent.h"
+#include "ingestion/body/cloudevent.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

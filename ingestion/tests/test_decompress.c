@@ -1,5 +1,5 @@
 /* Both codings, whole, cut, spoilt and as bombs. */
-#include "ingestion/decompress.h"
+#include "ingestion/body/decompress.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

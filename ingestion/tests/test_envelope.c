@@ -1,5 +1,5 @@
 /* The envelope of batch items. */
-#include "ingestion/envelope.h"
+#include "ingestion/body/envelope.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

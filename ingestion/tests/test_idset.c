@@ -1,5 +1,5 @@
 /* The set of identities in one request. */
-#include "ingestion/idset.h"
+#include "ingestion/batch/idset.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* Per-item results: their states, the HTTP code, the JSON. */
-#include "ingestion/results.h"
+#include "ingestion/batch/results.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

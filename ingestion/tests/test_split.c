@@ -1,5 +1,5 @@
 /* Cutting batch bodies into items. */
-#include "ingestion/split.h"
+#include "ingestion/body/split.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
