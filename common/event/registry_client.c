@@ -10,12 +10,11 @@
  * is that thread's alone. */
 #include "common/event/registry_client.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
+#include "common/base/thread.h"
 #include "common/event/registry_answer.h"
 #include "common/event/registry_cache.h"
 #include "common/http/client.h"
@@ -454,17 +453,6 @@ static void *thread_main(void *arg)
     return NULL;
 }
 
-/* Signals are the main thread's business. */
-static int start_thread(tg_registry_client_t *client)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&client->thread, NULL, thread_main, client);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return failed;
-}
-
 /* --- open and close --- */
 
 static void client_free(tg_registry_client_t *client)
@@ -520,7 +508,7 @@ tg_status_t tg_registry_client_open(const tg_registry_client_config_t *config,
     tg_status_t opened = client_new(config, &client, error);
     if (opened != TG_OK)
         return opened;
-    if (start_thread(client) != 0) {
+    if (tg_thread_start(&client->thread, thread_main, client) != 0) {
         client_free(client);
         return tg_error_set(error, TG_NOMEM, "registry client: no thread for it");
     }

@@ -2,15 +2,16 @@
  * loops see is the union in the order of the list, made anew after each round, with a version that
  * moves only when it differs: name servers rotate their answers, so an entry's are sorted.
  *
- * The mutex guards what is published, never a look-up: the thread works on copies of nothing, for
- * it alone writes the entries. */
+ * The mutex guards what is published, never a look-up: only the thread reads and writes the
+ * entries. */
 #include "common/http/resolve.h"
 
 #include <netdb.h>
 #include <netinet/in.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "common/base/thread.h"
 
 struct entry {
     char host[256], port[16];
@@ -43,17 +44,25 @@ struct tg_resolver {
 
 /* --- reading a list --- */
 
+/* getaddrinfo takes 70000 for 4464, and nothing for 0. */
+static bool is_port(tg_str_t text)
+{
+    uint64_t port = 0;
+    return text.len <= 5 && tg_str_to_u64(text, &port) == TG_OK && port > 0 && port <= UINT16_MAX;
+}
+
 static tg_status_t read_entry(tg_str_t text, struct entry *entry, tg_error_t *error)
 {
     const char *colon = text.len == 0 ? NULL : memrchr(text.ptr, ':', text.len);
-    size_t host = colon == NULL ? 0 : (size_t)(colon - text.ptr), port = text.len - host;
-    if (host == 0 || host >= sizeof(entry->host) || port > sizeof(entry->port))
+    size_t host = colon == NULL ? 0 : (size_t)(colon - text.ptr);
+    tg_str_t port = host == 0 ? (tg_str_t){NULL, 0} : (tg_str_t){colon + 1, text.len - host - 1};
+    if (host == 0 || host >= sizeof(entry->host) || !is_port(port))
         return tg_error_set(error, TG_INVALID,
                             "\"" TG_STR_FMT "\" is not an address like 127.0.0.1:8080.",
                             TG_STR_ARG(text));
     bool brackets = host >= 2 && text.ptr[0] == '[' && text.ptr[host - 1] == ']';
     memcpy(entry->host, text.ptr + brackets, host - 2 * (size_t)brackets);
-    memcpy(entry->port, colon + 1, port - 1);
+    memcpy(entry->port, port.ptr, port.len);
     return TG_OK;
 }
 
@@ -120,9 +129,20 @@ static bool write_address(const struct addrinfo *info, tg_address_t *out)
     return true;
 }
 
-static int by_text(const void *a, const void *b)
+/* Keeps the TG_RESOLVE_MAX that come first by their text, in that order: which ones may not depend
+ * on the order in which the name server has them this time. */
+static void keep_first(const tg_address_t *one, tg_address_t kept[TG_RESOLVE_MAX],
+                       size_t *inout_count)
 {
-    return strcmp(((const tg_address_t *)a)->text, ((const tg_address_t *)b)->text);
+    size_t at = 0;
+    while (at < *inout_count && strcmp(kept[at].text, one->text) < 0)
+        at++;
+    if (at == TG_RESOLVE_MAX || (at < *inout_count && strcmp(kept[at].text, one->text) == 0))
+        return;
+    size_t stay = *inout_count < TG_RESOLVE_MAX ? *inout_count : TG_RESOLVE_MAX - 1;
+    memmove(&kept[at + 1], &kept[at], (stay - at) * sizeof(kept[0]));
+    kept[at] = *one;
+    *inout_count = stay + 1;
 }
 
 /* The code of gai_strerror; on 0 the entry has the new addresses, else the old ones. */
@@ -132,14 +152,14 @@ static int look_up(const struct tg_resolver *resolver, struct entry *entry)
     int code = resolver->lookup(resolver->arg, entry->host, entry->port, &list);
     if (code != 0)
         return code;
-    tg_address_t found[TG_RESOLVE_MAX];
+    tg_address_t found[TG_RESOLVE_MAX], one;
     size_t count = 0;
-    for (const struct addrinfo *at = list; at != NULL && count < TG_RESOLVE_MAX; at = at->ai_next)
-        count += write_address(at, &found[count]);
+    for (const struct addrinfo *at = list; at != NULL; at = at->ai_next)
+        if (write_address(at, &one))
+            keep_first(&one, found, &count);
     freeaddrinfo(list);
     if (count == 0)
         return EAI_NONAME;
-    qsort(found, count, sizeof(found[0]), by_text);
     memcpy(entry->addresses, found, count * sizeof(found[0]));
     entry->count = count;
     return 0;
@@ -190,10 +210,18 @@ static void publish(struct tg_resolver *resolver, struct list *list, tg_resolver
     pthread_mutex_unlock(&resolver->mutex);
 }
 
+static bool is_closed(struct tg_resolver *resolver)
+{
+    pthread_mutex_lock(&resolver->mutex);
+    bool closed = resolver->closed;
+    pthread_mutex_unlock(&resolver->mutex);
+    return closed;
+}
+
 static void refresh(struct tg_resolver *resolver, struct list *list)
 {
     tg_resolver_stats_t round = {0};
-    for (size_t i = 0; i < list->entry_count; i++) {
+    for (size_t i = 0; i < list->entry_count && !is_closed(resolver); i++) {
         if (list->entries[i].numeric)
             continue;
         bool failed = look_up(resolver, &list->entries[i]) != 0;
@@ -282,7 +310,7 @@ static tg_status_t start(tg_resolver_t *resolver, const tg_resolver_config_t *co
         status = first_round(resolver, &names, error);
     if (status != TG_OK || !names || config->every_ms == 0)
         return status;
-    if (pthread_create(&resolver->thread, NULL, run, resolver) != 0)
+    if (tg_thread_start(&resolver->thread, run, resolver) != 0)
         return tg_error_set(error, TG_UNAVAILABLE, "Cannot start the resolver's thread.");
     resolver->has_thread = true;
     return TG_OK;

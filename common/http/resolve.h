@@ -5,7 +5,8 @@
  * A name that cannot be looked up keeps the addresses it had: a name server's trouble must not take
  * working instances away. Where all hosts are numbers there is no thread and nothing is repeated.
  *
- * Limits: TG_RESOLVE_MAX entries of a list, and as many addresses of it; further ones are left out.
+ * Limits: TG_RESOLVE_MAX entries of a list, and as many addresses of it; further ones are left out,
+ * the same ones each time.
  * A closed resolver whose thread is inside getaddrinfo is freed by that thread, later.
  *
  * Threads: open and close on one; get and stats on any. */
@@ -35,7 +36,7 @@ typedef struct tg_resolver_config {
     size_t list_count;
     uint64_t every_ms;    /* 0: once, at the start */
     tg_resolve_fn lookup; /* NULL: getaddrinfo */
-    void *arg;
+    void *arg;            /* its own; outlives a look-up that is under way at close */
 } tg_resolver_config_t;
 
 typedef struct tg_resolver tg_resolver_t;

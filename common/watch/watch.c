@@ -6,12 +6,11 @@
  * always belongs to what was read. */
 #include "common/watch/watch.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "common/base/thread.h"
 #include "common/base/time.h"
 #include "common/observe/log.h"
 
@@ -299,17 +298,6 @@ static void wait_first(tg_config_watch_t *watch, uint64_t first_ms)
     pthread_mutex_unlock(&watch->mutex);
 }
 
-/* Without signals, so that they reach the thread that waits for them. */
-static int start_thread(tg_config_watch_t *watch)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int code = pthread_create(&watch->thread, NULL, run_thread, watch);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return code;
-}
-
 static void free_watch(tg_config_watch_t *watch)
 {
     pthread_cond_destroy(&watch->changed);
@@ -336,7 +324,7 @@ tg_status_t tg_config_watch_open(const tg_config_watch_config_t *config, uint64_
     watch->socket = -1;
     watch->config = *config;
     watch->config.dsn = strdup(config->dsn);
-    if (watch->config.dsn == NULL || start_thread(watch) != 0) {
+    if (watch->config.dsn == NULL || tg_thread_start(&watch->thread, run_thread, watch) != 0) {
         free_watch(watch);
         return tg_error_set(error, TG_NOMEM, "no memory or thread for the configuration watch");
     }

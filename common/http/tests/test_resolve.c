@@ -9,6 +9,7 @@
 
 #include <netdb.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 
@@ -22,6 +23,7 @@
 static struct {
     const char *_Atomic moving;
     atomic_uint asked;
+    atomic_bool deaf; /* the thread that asked last takes no SIGTERM */
     pthread_mutex_t gate;
 } server = {.gate = PTHREAD_MUTEX_INITIALIZER};
 
@@ -34,6 +36,9 @@ static int lookup(void *arg, const char *host, const char *port, struct addrinfo
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
                                    .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
     struct addrinfo **end = out_list;
+    sigset_t blocked;
+    pthread_sigmask(SIG_SETMASK, NULL, &blocked);
+    atomic_store(&server.deaf, sigismember(&blocked, SIGTERM) == 1);
     atomic_fetch_add(&server.asked, 1);
     pthread_mutex_lock(&server.gate);
     pthread_mutex_unlock(&server.gate);
@@ -83,6 +88,15 @@ static void wait_changed(tg_resolver_t *resolver, struct seen *seen)
     }
 }
 
+static void wait_done(tg_resolver_t *resolver, uint64_t times)
+{
+    uint64_t end = tg_time_mono_ms() + WAIT_MS;
+    while (tg_resolver_get_stats(resolver, 0).done < times) {
+        assert_true(tg_time_mono_ms() < end);
+        usleep(1000);
+    }
+}
+
 static void wait_failed(tg_resolver_t *resolver, uint64_t times)
 {
     uint64_t end = tg_time_mono_ms() + WAIT_MS;
@@ -117,9 +131,7 @@ static void changes_are_found_and_only_changes(void **state)
     tg_resolver_t *resolver = open_list("moving:80,127.0.0.1:80", 5);
     assert_true(fetch(resolver, &seen));
     server.moving = "127.0.0.3,127.0.0.2"; /* the same */
-    uint64_t end = tg_time_mono_ms() + WAIT_MS;
-    while (tg_resolver_get_stats(resolver, 0).done < 3 && tg_time_mono_ms() < end)
-        usleep(1000);
+    wait_done(resolver, 3);
     assert_false(fetch(resolver, &seen));
     server.moving = "127.0.0.4,127.0.0.2";
     wait_changed(resolver, &seen);
@@ -183,10 +195,46 @@ static void more_addresses_than_fit_are_left_out(void **state)
     tg_resolver_close(resolver);
 }
 
+/* A name server that gives them in another order each time does not make instances come and go. */
+static void which_addresses_are_left_out_stays_the_same(void **state)
+{
+    (void)state;
+    server.moving = "127.0.1.18,127.0.1.17,127.0.1.16,127.0.1.15,127.0.1.14,127.0.1.13,127.0.1.12,"
+                    "127.0.1.11,127.0.1.10,127.0.1.19,127.0.1.20,127.0.1.21,127.0.1.22,127.0.1.23,"
+                    "127.0.1.24,127.0.1.25,127.0.1.26,127.0.1.27";
+    struct seen seen = {0};
+    tg_resolver_t *resolver = open_list("moving:80", 5);
+    assert_true(fetch(resolver, &seen));
+    server.moving = "127.0.1.27,127.0.1.26,127.0.1.25,127.0.1.24,127.0.1.23,127.0.1.22,127.0.1.21,"
+                    "127.0.1.20,127.0.1.19,127.0.1.10,127.0.1.11,127.0.1.12,127.0.1.13,127.0.1.14,"
+                    "127.0.1.15,127.0.1.16,127.0.1.17,127.0.1.18";
+    wait_done(resolver, 3);
+    assert_false(fetch(resolver, &seen));
+    assert_int_equal(seen.count, TG_RESOLVE_MAX);
+    tg_resolver_close(resolver);
+}
+
+static void signals_are_left_to_the_main_thread(void **state)
+{
+    (void)state;
+    server.moving = "127.0.0.2";
+    tg_resolver_t *resolver = open_list("moving:80", 1);
+    wait_done(resolver, 1);
+    assert_true(server.deaf);
+    tg_resolver_close(resolver);
+}
+
 static void a_bad_list_is_refused_with_the_reason(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"",         "x", ":80", "moving:80,,still:80", "127.0.0.1:x",
+    static const char *const bad[] = {"",
+                                      "x",
+                                      ":80",
+                                      "moving:80,,still:80",
+                                      "127.0.0.1:x",
+                                      "127.0.0.1:",
+                                      "127.0.0.1:0",
+                                      "127.0.0.1:70000",
                                       "moving:80"};
     server.moving = "";
     for (size_t i = 0; i < TG_ARRAY_LEN(bad); i++) {
@@ -207,6 +255,8 @@ int main(void)
         cmocka_unit_test(numbers_are_looked_up_once),
         cmocka_unit_test(closing_does_not_wait_for_a_name_server),
         cmocka_unit_test(more_addresses_than_fit_are_left_out),
+        cmocka_unit_test(which_addresses_are_left_out_stays_the_same),
+        cmocka_unit_test(signals_are_left_to_the_main_thread),
         cmocka_unit_test(a_bad_list_is_refused_with_the_reason),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
