@@ -15,7 +15,7 @@
 
 #include "common/base/config.h"
 #include "common/base/time.h"
-#include "worker/store/pgarray.h"
+#include "worker/pg/pgarray.h"
 
 #define COLUMN_MAX ((size_t)256 << 20)
 

@@ -9,8 +9,8 @@
 #include "common/event/registry_client.h"
 #include "common/http/server.h"
 #include "common/observe/log.h"
-#include "worker/maintenance.h"
-#include "worker/thread.h"
+#include "worker/thread/thread.h"
+#include "worker/upkeep/maintenance.h"
 
 #define MAINTENANCE_PATIENCE_S 300
 

@@ -5,7 +5,7 @@
  * against 4.8 µs for a row of ten columns). The arrays of a batch are equally long. */
 #include "worker/store/sql.h"
 
-#include "worker/store/pgarray.h"
+#include "worker/pg/pgarray.h"
 
 /* The kept time is read by a second statement, whose snapshot is newer than the insert: it sees the
  * row of whoever was first, also one that committed while the insert waited for it. */

@@ -8,7 +8,7 @@
 #ifndef TG_SQL_H
 #define TG_SQL_H
 
-#include "worker/store/conn.h"
+#include "worker/pg/conn.h"
 
 enum tg_sql {
     TG_SQL_FENCE,      /* topic, partition, epoch, next_offset: 0 rows when fenced */

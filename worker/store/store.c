@@ -11,10 +11,10 @@
 #include <stdlib.h>
 
 #include "common/base/fault.h"
+#include "worker/pg/pgarray.h"
+#include "worker/pg/pgcopy.h"
 #include "worker/store/aggregate.h"
 #include "worker/store/bin.h"
-#include "worker/store/pgarray.h"
-#include "worker/store/pgcopy.h"
 #include "worker/store/sql.h"
 
 #define COLUMNS_MAX      10

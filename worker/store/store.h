@@ -11,8 +11,8 @@
 #ifndef TG_STORE_H
 #define TG_STORE_H
 
+#include "worker/pg/conn.h"
 #include "worker/store/batch.h"
-#include "worker/store/conn.h"
 
 typedef struct tg_store tg_store_t;
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "common/base/time.h"
-#include "worker/store/pgarray.h"
+#include "worker/pg/pgarray.h"
 
 #define ANSWER_MS UINT64_C(920000) /* beyond the server's own limit below */
 /* The planner multiplies the columns' numbers of values and so expects as many groups as minutes;

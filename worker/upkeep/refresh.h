@@ -12,7 +12,7 @@
 #ifndef TG_REFRESH_H
 #define TG_REFRESH_H
 
-#include "worker/store/conn.h"
+#include "worker/pg/conn.h"
 
 typedef struct tg_refresh tg_refresh_t;
 

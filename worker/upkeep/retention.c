@@ -3,7 +3,7 @@
 
 #include "common/base/time.h"
 #include "worker/metrics.h"
-#include "worker/store/pgarray.h"
+#include "worker/pg/pgarray.h"
 #include "worker/store/sql.h"
 
 /* Columns of the list; the first four go back as they came. */

@@ -15,7 +15,7 @@
 #include <stdatomic.h>
 
 #include "common/observe/metrics.h"
-#include "worker/store/conn.h"
+#include "worker/pg/conn.h"
 
 #define TG_RETENTION_ROWS 5000
 #define TG_RETENTION_MS   UINT64_C(2000)

@@ -8,7 +8,7 @@
 
 #include "common/base/str.h"
 #include "common/pg/tests/server.h"
-#include "worker/store/conn.h"
+#include "worker/pg/conn.h"
 
 typedef struct tg_test_db {
     tg_pg_server_t server;

@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-#include "worker/store/pgarray.h"
+#include "worker/pg/pgarray.h"
 
 #define SERIES_MAX 512
 

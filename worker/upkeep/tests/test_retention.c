@@ -11,7 +11,7 @@
 
 #include "common/base/time.h"
 #include "worker/store/tests/db.h"
-#include "worker/tests/meter.h"
+#include "worker/upkeep/tests/meter.h"
 
 #define HOUR_MS UINT64_C(3600000)
 #define DAY_MS  (24 * HOUR_MS)
