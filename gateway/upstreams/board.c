@@ -4,7 +4,6 @@
 #include "gateway/upstreams/board_private.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -13,7 +12,6 @@
 
 struct tg_board_place {
     tg_board_t *board;
-    uint64_t holds_seen; /* the thread's own */
     size_t counts[TG_UP_COUNT];
     struct row rows[TG_UP_COUNT][TG_RESOLVE_MAX];
 };
@@ -22,15 +20,13 @@ struct hold {
     unsigned upstream;
     char address[TG_RESOLVE_TEXT_MAX];
     tg_http_hold_t hold;
-    uint64_t version;
 };
 
 struct tg_board {
     tg_resolver_t *resolver;
     pthread_mutex_t mutex;
-    _Atomic uint64_t holds_version;
     size_t hold_count;
-    struct hold holds[TG_BOARD_HOLDS_MAX];
+    struct hold holds[TG_BOARD_HOLDS_MAX]; /* none is TG_HTTP_HOLD_AUTO */
     tg_board_place_t *places[TG_METRIC_SHARDS_MAX];
 };
 
@@ -90,6 +86,15 @@ void tg_board_leave(tg_board_place_t *place)
     free(place);
 }
 
+static struct hold *find_hold(tg_board_t *board, unsigned upstream, tg_str_t instance)
+{
+    for (size_t i = 0; i < board->hold_count; i++)
+        if (board->holds[i].upstream == upstream &&
+            tg_str_eq(instance, tg_str_from(board->holds[i].address)))
+            return &board->holds[i];
+    return NULL;
+}
+
 /* --- a thread's visit --- */
 
 static int64_t wall_of(uint64_t at_ms, uint64_t now_ms)
@@ -113,50 +118,52 @@ static void pin_one(struct row *row, const tg_http_instance_stats_t *stats, uint
     row->stats.address = NULL; /* the row has a copy */
 }
 
-static void pin(tg_board_place_t *place, unsigned upstream, const tg_http_client_t *client,
-                uint64_t now_ms)
+/* What an operator wants of the instance and its breaker does not know: since it was said, or since
+ * the instance came back from where its name had gone. */
+static bool is_to_change(tg_board_t *board, const tg_http_instance_stats_t *stats,
+                         unsigned upstream, tg_http_hold_t *out_hold)
+{
+    const struct hold *hold = find_hold(board, upstream, tg_str_from(stats->address));
+    tg_http_hold_t is = !stats->held                        ? TG_HTTP_HOLD_AUTO
+                        : stats->breaker == TG_BREAKER_OPEN ? TG_HTTP_HOLD_OPEN
+                                                            : TG_HTTP_HOLD_CLOSED;
+    *out_hold = hold == NULL ? TG_HTTP_HOLD_AUTO : hold->hold;
+    return *out_hold != is;
+}
+
+/* Pins the figures of one client, and writes what is to change; the number of changes. */
+static size_t pin(tg_board_place_t *place, unsigned upstream, const tg_http_client_t *client,
+                  uint64_t now_ms, struct hold changes[TG_RESOLVE_MAX])
 {
     tg_http_instance_stats_t stats[TG_RESOLVE_MAX];
-    size_t count = tg_http_client_stats(client, stats, TG_RESOLVE_MAX);
+    size_t count = tg_http_client_stats(client, stats, TG_RESOLVE_MAX), changed = 0;
+    pthread_mutex_lock(&place->board->mutex);
     place->counts[upstream] = count;
-    for (size_t i = 0; i < count; i++)
-        pin_one(&place->rows[upstream][i], &stats[i], now_ms);
-}
-
-static size_t copy_new_holds(tg_board_place_t *place, struct hold out[TG_BOARD_HOLDS_MAX])
-{
-    const tg_board_t *board = place->board;
-    size_t count = 0;
-    for (size_t i = 0; i < board->hold_count; i++)
-        if (board->holds[i].version > place->holds_seen)
-            out[count++] = board->holds[i];
-    place->holds_seen = atomic_load(&board->holds_version);
-    return count;
-}
-
-/* Outside the mutex: a breaker that changes is told to the log. */
-static void do_new_holds(tg_board_place_t *place, tg_http_client_t *const clients[TG_UP_COUNT])
-{
-    struct hold holds[TG_BOARD_HOLDS_MAX];
-    tg_board_t *board = place->board;
-    if (atomic_load(&board->holds_version) == place->holds_seen)
-        return;
-    pthread_mutex_lock(&board->mutex);
-    size_t count = copy_new_holds(place, holds);
-    pthread_mutex_unlock(&board->mutex);
-    for (size_t i = 0; i < count; i++) /* one that is gone meanwhile needs no hand */
-        (void)tg_http_client_hold(clients[holds[i].upstream], holds[i].address, holds[i].hold);
+    for (size_t i = 0; i < count; i++) {
+        struct row *row = &place->rows[upstream][i];
+        pin_one(row, &stats[i], now_ms);
+        struct hold *change = &changes[changed];
+        if (is_to_change(place->board, &stats[i], upstream, &change->hold)) {
+            memcpy(change->address, row->address, sizeof(change->address));
+            changed++;
+        }
+    }
+    pthread_mutex_unlock(&place->board->mutex);
+    return changed;
 }
 
 void tg_board_visit(tg_board_place_t *place, tg_http_client_t *const clients[TG_UP_COUNT],
                     uint64_t now_ms)
 {
     assert(place != NULL);
-    do_new_holds(place, clients);
-    pthread_mutex_lock(&place->board->mutex);
-    for (unsigned upstream = 0; upstream < TG_UP_COUNT; upstream++)
-        pin(place, upstream, clients[upstream], now_ms);
-    pthread_mutex_unlock(&place->board->mutex);
+    struct hold changes[TG_RESOLVE_MAX];
+    for (unsigned upstream = 0; upstream < TG_UP_COUNT; upstream++) {
+        size_t count = pin(place, upstream, clients[upstream], now_ms, changes);
+        for (size_t i = 0; i < count; i++) /* outside the mutex: it is told to the log */
+            (void)tg_http_client_hold(clients[upstream], changes[i].address, changes[i].hold);
+        if (count > 0)
+            (void)pin(place, upstream, clients[upstream], now_ms, changes);
+    }
 }
 
 /* --- an operator's hand --- */
@@ -201,25 +208,35 @@ static bool is_pinned(const tg_board_t *board, unsigned upstream, tg_str_t insta
     return false;
 }
 
-static struct hold *find_hold(tg_board_t *board, unsigned upstream, tg_str_t instance)
-{
-    for (size_t i = 0; i < board->hold_count; i++)
-        if (board->holds[i].upstream == upstream &&
-            tg_str_eq(instance, tg_str_from(board->holds[i].address)))
-            return &board->holds[i];
-    return NULL;
-}
-
-/* The instance's row, a new one, or that of an instance that is held no more. */
+/* The instance's row, a new one, or that of an instance which is no more. */
 static struct hold *take_hold(tg_board_t *board, unsigned upstream, tg_str_t instance)
 {
     struct hold *hold = find_hold(board, upstream, instance);
     if (hold == NULL && board->hold_count < TG_BOARD_HOLDS_MAX)
         hold = &board->holds[board->hold_count++];
     for (size_t i = 0; hold == NULL && i < board->hold_count; i++)
-        if (board->holds[i].hold == TG_HTTP_HOLD_AUTO)
+        if (!is_pinned(board, board->holds[i].upstream, tg_str_from(board->holds[i].address)))
             hold = &board->holds[i];
     return hold;
+}
+
+static void drop_hold(tg_board_t *board, unsigned upstream, tg_str_t instance)
+{
+    struct hold *hold = find_hold(board, upstream, instance);
+    if (hold != NULL)
+        *hold = board->holds[--board->hold_count];
+}
+
+static tg_status_t put_hold(tg_board_t *board, unsigned upstream, tg_str_t instance,
+                            tg_http_hold_t how)
+{
+    struct hold *hold = take_hold(board, upstream, instance);
+    if (hold == NULL)
+        return TG_FULL;
+    assert(instance.len < sizeof(hold->address));
+    *hold = (struct hold){.upstream = upstream, .hold = how};
+    memcpy(hold->address, instance.ptr, instance.len);
+    return TG_OK;
 }
 
 bool tg_board_find(tg_board_t *board, tg_str_t upstream, tg_str_t instance,
@@ -239,20 +256,19 @@ bool tg_board_find(tg_board_t *board, tg_str_t upstream, tg_str_t instance,
 tg_status_t tg_board_hold(tg_board_t *board, tg_str_t upstream, tg_str_t instance,
                           tg_http_hold_t hold)
 {
-    tg_http_hold_t before;
-    if (instance.len >= TG_RESOLVE_TEXT_MAX || !tg_board_find(board, upstream, instance, &before))
+    unsigned number = find_upstream(upstream);
+    tg_status_t status = TG_OK;
+    if (number == TG_UP_COUNT)
         return TG_NOT_FOUND;
     pthread_mutex_lock(&board->mutex);
-    struct hold *row = take_hold(board, find_upstream(upstream), instance);
-    if (row != NULL) {
-        *row = (struct hold){.upstream = find_upstream(upstream),
-                             .hold = hold,
-                             .version = atomic_load(&board->holds_version) + 1};
-        memcpy(row->address, instance.ptr, instance.len);
-        atomic_store(&board->holds_version, row->version);
-    }
+    if (!is_pinned(board, number, instance))
+        status = TG_NOT_FOUND;
+    else if (hold == TG_HTTP_HOLD_AUTO)
+        drop_hold(board, number, instance);
+    else
+        status = put_hold(board, number, instance, hold);
     pthread_mutex_unlock(&board->mutex);
-    return row == NULL ? TG_FULL : TG_OK;
+    return status;
 }
 
 /* --- joining --- */
@@ -280,18 +296,17 @@ static void add_counters(tg_http_instance_stats_t *sum, const tg_http_instance_s
 
 static void join_row(struct joined *joined, const struct row *row)
 {
+    struct row *worst = &joined->worst;
     if (joined->threads++ == 0) {
-        joined->worst = *row;
+        *worst = *row;
     } else {
-        struct row sums = joined->worst;
-        add_counters(&sums.stats, &row->stats);
-        if (badness(row->stats.breaker) > badness(sums.stats.breaker)) {
-            sums.stats.breaker = row->stats.breaker;
-            sums.stats.why = row->stats.why;
-            sums.since_us = row->since_us;
-            sums.next_us = row->next_us;
+        add_counters(&worst->stats, &row->stats);
+        if (badness(row->stats.breaker) > badness(worst->stats.breaker)) {
+            worst->stats.breaker = row->stats.breaker;
+            worst->stats.why = row->stats.why;
+            worst->since_us = row->since_us;
+            worst->next_us = row->next_us;
         }
-        joined->worst = sums;
     }
     joined->in_state[row->stats.breaker]++;
     joined->unhealthy += row->stats.unhealthy;

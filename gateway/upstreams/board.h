@@ -3,10 +3,11 @@
  *
  * Each thread has breakers of its own, so that no call waits for another thread, and pins a copy of
  * its figures here five times a second. What an operator wants is written here as well; each thread
- * reads it at its next visit.
+ * compares it with what it has at each visit, so it also outlives an instance whose name goes
+ * elsewhere and comes back.
  *
  * Limits: TG_METRIC_SHARDS_MAX threads, TG_RESOLVE_MAX instances of an upstream and thread,
- * TG_BOARD_HOLDS_MAX instances that are or were held.
+ * TG_BOARD_HOLDS_MAX instances that are held; for one more, one that is no longer there is let go.
  * Threads: any; one mutex, never held while anybody waits. */
 #ifndef TG_GATEWAY_BOARD_H
 #define TG_GATEWAY_BOARD_H

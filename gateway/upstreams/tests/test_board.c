@@ -126,6 +126,49 @@ static void a_thread_that_comes_later_hears_what_is_held(void **state)
     assert_written(tg_board_write_json, "\"threads\":{\"closed\":0,\"open\":2,\"half_open\":0}");
 }
 
+/* As when the names of the instances lead elsewhere. */
+static void move_to(size_t thread, const char *instances)
+{
+    tg_http_client_t **client = &threads[thread].clients[TG_UP_QUERY];
+    const tg_http_client_config_t config = {.name = "query",
+                                            .instances = instances,
+                                            .max_connections = 1,
+                                            .breaker = TG_BREAKER_DEFAULTS};
+    tg_http_client_close(*client);
+    assert_int_equal(tg_http_client_open(loop, &config, client, NULL), TG_OK);
+    visit(thread);
+}
+
+static void an_instance_that_goes_and_comes_back_is_still_held(void **state)
+{
+    (void)state;
+    visit(0);
+    assert_int_equal(tg_board_hold(board, QUERY, FIRST, TG_HTTP_HOLD_OPEN), TG_OK);
+    visit(0);
+    move_to(0, "127.0.0.1:3");
+    assert_int_equal(tg_board_hold(board, QUERY, FIRST, TG_HTTP_HOLD_AUTO), TG_NOT_FOUND);
+    move_to(0, "127.0.0.1:2,127.0.0.1:3");
+    assert_written(tg_board_write_json, "\"state\":\"open\",\"set\":\"open\",\"why\":\"operator\"");
+    assert_int_equal(tg_board_hold(board, QUERY, FIRST, TG_HTTP_HOLD_CLOSED), TG_OK);
+    visit(0);
+    assert_written(tg_board_write_json,
+                   "\"state\":\"closed\",\"set\":\"closed\",\"why\":\"operator\"");
+}
+
+static void instances_that_are_gone_leave_room_for_others(void **state)
+{
+    (void)state;
+    char address[32];
+    for (unsigned i = 0; i <= TG_BOARD_HOLDS_MAX; i++) {
+        (void)snprintf(address, sizeof(address), "127.0.0.1:%u", 100 + i);
+        move_to(0, address);
+        assert_int_equal(tg_board_hold(board, QUERY, tg_str_from(address), TG_HTTP_HOLD_OPEN),
+                         TG_OK);
+    }
+    visit(0);
+    assert_written(tg_board_write_json, "\"instance\":\"127.0.0.1:164\",\"state\":\"open\"");
+}
+
 static void what_no_thread_has_cannot_be_held(void **state)
 {
     (void)state;
@@ -149,6 +192,8 @@ int main(void)
         TEST(an_instance_is_one_however_many_threads_have_it),
         TEST(an_operators_hand_reaches_each_thread_at_its_next_visit),
         TEST(a_thread_that_comes_later_hears_what_is_held),
+        TEST(an_instance_that_goes_and_comes_back_is_still_held),
+        TEST(instances_that_are_gone_leave_room_for_others),
         TEST(what_no_thread_has_cannot_be_held),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
