@@ -145,6 +145,18 @@ static void weaken_etag(h2o_req_t *raw)
     *tag = h2o_concat(&raw->pool, h2o_iovec_init(H2O_STRLIT("W/")), *tag);
 }
 
+/* The 304 has no length or type by which to tell whether the body was worth a coding. Where it was
+ * not, the tag is weaker than it need be; a strong tag for a copy that has a weak one would keep a
+ * cache from using the 304 (RFC 9111 section 4.3.4). */
+void tg_http_encode_unchanged(h2o_req_t *raw)
+{
+    ssize_t first = h2o_find_header(&raw->headers, H2O_TOKEN_ACCEPT_ENCODING, -1);
+    const tg_accept_t accept = read_accept(raw, first);
+    add_vary(raw);
+    if (tg_accept_choose(&accept) != TG_CODING_IDENTITY)
+        weaken_etag(raw);
+}
+
 static void on_output_dispose(void *data)
 {
     free(*(char **)data);

@@ -120,6 +120,8 @@ static void send_answer(tg_http_req_t *req, int code, const char *content_type, 
     tg_http_request_release(req);
 
     bool encodes = thread->encoder != NULL && thread->settings->limits.compress;
+    if (encodes && code == 304)
+        tg_http_encode_unchanged(raw);
     if (!encodes || has_no_body(code) || body.len == 0 ||
         tg_http_encode(thread->encoder, raw, content_type, &body))
         tg_http_send(thread, raw, body);

@@ -222,6 +222,8 @@ void tg_http_encoder_destroy(tg_http_encoder_t *encoder);
  * tg_http_send will be called in a later turn. */
 TG_NODISCARD bool tg_http_encode(tg_http_encoder_t *encoder, h2o_req_t *raw,
                                  const char *content_type, h2o_iovec_t *inout_body);
+/* Says in a 304 what the answer whose place it takes would have said of its coding. */
+void tg_http_encode_unchanged(h2o_req_t *raw);
 void tg_http_encoder_flush(tg_http_encoder_t *encoder); /* sends what waits, as it is */
 
 /* admit.c */

@@ -375,14 +375,22 @@ static void head_says_what_get_would_say(void **state)
     }
 }
 
-static void an_unchanged_one_is_not_touched(void **state)
+static void an_unchanged_one_has_the_tag_of_the_answer_that_it_stands_for(void **state)
 {
     (void)state;
-    struct answer answer = get("GET", "/unchanged", "Accept-Encoding: gzip\r\n");
-    assert_int_equal(answer.code, 304);
-    test_assert_has(answer.head, "\r\netag: \"one\"\r\n");
-    assert_has_not(answer.head, "content-encoding");
-    free_answer(&answer);
+    static const struct {
+        const char *request, *tag;
+    } cases[] = {{"", "\r\netag: \"one\"\r\n"},
+                 {"Accept-Encoding: gzip;q=0\r\n", "\r\netag: \"one\"\r\n"},
+                 {"Accept-Encoding: gzip\r\n", "\r\netag: W/\"one\"\r\n"}};
+    for (size_t i = 0; i < TG_ARRAY_LEN(cases); i++) {
+        struct answer answer = get("GET", "/unchanged", cases[i].request);
+        assert_int_equal(answer.code, 304);
+        test_assert_has(answer.head, cases[i].tag);
+        test_assert_has(answer.head, "\r\nvary: Accept-Encoding\r\n");
+        assert_has_not(answer.head, "content-encoding");
+        free_answer(&answer);
+    }
 }
 
 static void compressed_bytes_are_counted(void **state)
@@ -583,7 +591,7 @@ int main(void)
         cmocka_unit_test(an_answer_stays_as_it_is_when_nothing_else_is_accepted),
         cmocka_unit_test(noise_is_sent_as_it_is),
         cmocka_unit_test(head_says_what_get_would_say),
-        cmocka_unit_test(an_unchanged_one_is_not_touched),
+        cmocka_unit_test(an_unchanged_one_has_the_tag_of_the_answer_that_it_stands_for),
         cmocka_unit_test(compressed_bytes_are_counted),
         cmocka_unit_test(large_answers_do_not_hold_up_others),
         cmocka_unit_test(a_drain_sends_what_waits_to_be_compressed),
