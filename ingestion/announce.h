@@ -10,7 +10,7 @@
 #ifndef TG_INGESTION_ANNOUNCE_H
 #define TG_INGESTION_ANNOUNCE_H
 
-#include "common/event/registry_client.h"
+#include "common/registry/client.h"
 
 #define TG_ANNOUNCE_MAX 1000
 

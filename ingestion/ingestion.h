@@ -9,9 +9,9 @@
 #ifndef TG_INGESTION_H
 #define TG_INGESTION_H
 
-#include "common/event/registry_client.h"
 #include "common/http/server.h"
 #include "common/kafka/producer.h"
+#include "common/registry/client.h"
 #include "ingestion/announce.h"
 
 typedef struct tg_ingestion_config {

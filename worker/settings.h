@@ -4,7 +4,7 @@
 #ifndef TG_WORKER_SETTINGS_H
 #define TG_WORKER_SETTINGS_H
 
-#include "common/event/registry_site.h"
+#include "common/registry/site.h"
 
 #define TG_WORKER_TOPICS_MAX 64
 

@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "common/event/registry_client.h"
 #include "common/http/server.h"
 #include "common/observe/log.h"
+#include "common/registry/client.h"
 #include "worker/thread/thread.h"
 #include "worker/upkeep/maintenance.h"
 

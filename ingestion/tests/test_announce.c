@@ -12,8 +12,8 @@
 #include <cmocka.h>
 
 #include "common/base/time.h"
-#include "common/event/tests/fake_registry.h"
 #include "common/pg/tests/server.h"
+#include "common/registry/tests/fake_registry.h"
 
 #define WAIT_MS 10000
 #define ACME    TG_STR("acme")

@@ -11,10 +11,10 @@
 #include <cmocka.h>
 
 #include "common/event/bundle.h"
-#include "common/event/tests/fake_registry.h"
 #include "common/event/wire.h"
 #include "common/http/tests/support.h"
 #include "common/kafka/tests/mock.h"
+#include "common/registry/tests/fake_registry.h"
 
 #define WAIT_MS    20000
 #define PARTITIONS 1

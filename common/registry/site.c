@@ -1,6 +1,6 @@
 /* Targets and headers are written from the site's few texts; schemas are asked for with all that
  * they refer to written out (format=resolved), as a plan is compiled from one text. */
-#include "common/event/registry_site.h"
+#include "common/registry/site.h"
 
 #include <openssl/evp.h>
 #include <stdio.h>

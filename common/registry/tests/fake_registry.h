@@ -2,8 +2,8 @@
  * only, and can be told to misbehave.
  *
  * Threads: the test's; the server has its own. */
-#ifndef TG_EVENT_TESTS_FAKE_REGISTRY_H
-#define TG_EVENT_TESTS_FAKE_REGISTRY_H
+#ifndef TG_REGISTRY_TESTS_FAKE_REGISTRY_H
+#define TG_REGISTRY_TESTS_FAKE_REGISTRY_H
 
 #include <stdbool.h>
 #include <stdint.h>

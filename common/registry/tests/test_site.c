@@ -1,5 +1,5 @@
 /* How our own registry and another one are asked. */
-#include "common/event/registry_site.h"
+#include "common/registry/site.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

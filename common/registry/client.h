@@ -11,8 +11,8 @@
 #define TG_REGISTRY_CLIENT_H
 
 #include "common/event/event.h"
-#include "common/event/registry_site.h"
 #include "common/loop/loop.h"
+#include "common/registry/site.h"
 
 typedef struct tg_registry_client tg_registry_client_t;
 

@@ -1,5 +1,5 @@
 /* Entries and plans of the registry client, in two bounded tables keyed by text. */
-#include "common/event/registry_cache.h"
+#include "common/registry/cache.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* The registry of the tests, on the project's own server shell. */
-#include "common/event/tests/fake_registry.h"
+#include "common/registry/tests/fake_registry.h"
 
 #include <stdatomic.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* The registry client against a registry in the same process. */
-#include "common/event/registry_client.h"
+#include "common/registry/client.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "common/event/tests/fake_registry.h"
+#include "common/registry/tests/fake_registry.h"
 
 #define WAIT_MS 10000
 #define ACME    TG_STR("acme")

@@ -2,8 +2,8 @@
  * id.
  *
  * Limits: bytes and depth of the parser. Threads: a parser belongs to one. */
-#ifndef TG_REGISTRY_ANSWER_H
-#define TG_REGISTRY_ANSWER_H
+#ifndef TG_REGISTRY_CLIENT_ANSWER_H
+#define TG_REGISTRY_CLIENT_ANSWER_H
 
 #include "common/base/str.h"
 

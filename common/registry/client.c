@@ -8,17 +8,17 @@
  *
  * Threads: `mutex` guards the cache, the entries and `undelivered`; what stands under "loop thread"
  * is that thread's alone. */
-#include "common/event/registry_client.h"
+#include "common/registry/client.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "common/base/thread.h"
-#include "common/event/registry_answer.h"
-#include "common/event/registry_cache.h"
 #include "common/http/client.h"
 #include "common/observe/log.h"
+#include "common/registry/answer.h"
+#include "common/registry/cache.h"
 
 #define TICK_MS            200
 #define PROBE_AFTER_MS     1000  /* of silence */

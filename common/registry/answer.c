@@ -1,5 +1,5 @@
 /* The registry's JSON answers. */
-#include "common/event/registry_answer.h"
+#include "common/registry/answer.h"
 
 #include <stdlib.h>
 
