@@ -52,7 +52,7 @@ static const char *find_fault(tg_str_t origin)
     const char *colon = memmem(origin.ptr, origin.len, "://", 3);
     size_t scheme = colon == NULL ? 0 : (size_t)(colon - origin.ptr);
     if (colon == NULL || !all_in((tg_str_t){origin.ptr, scheme}, DIGITS LETTERS "+-."))
-        return "it must begin with a scheme, as in https://example.com";
+        return "it must begin with a scheme in lower case, as in https://example.com";
     tg_str_t host = {colon + 3, origin.len - scheme - 3};
     const char *last = memrchr(host.ptr, ':', host.len);
     if (last != NULL && memchr(last, ']', (size_t)(host.ptr + host.len - last)) == NULL) {
