@@ -246,8 +246,8 @@ bool tg_board_find(tg_board_t *board, tg_str_t upstream, tg_str_t instance,
     if (number == TG_UP_COUNT)
         return false;
     pthread_mutex_lock(&board->mutex);
-    bool found = is_pinned(board, number, instance);
     const struct hold *hold = find_hold(board, number, instance);
+    bool found = hold != NULL || is_pinned(board, number, instance);
     *out_hold = hold == NULL ? TG_HTTP_HOLD_AUTO : hold->hold;
     pthread_mutex_unlock(&board->mutex);
     return found;
@@ -261,7 +261,7 @@ tg_status_t tg_board_hold(tg_board_t *board, tg_str_t upstream, tg_str_t instanc
     if (number == TG_UP_COUNT)
         return TG_NOT_FOUND;
     pthread_mutex_lock(&board->mutex);
-    if (!is_pinned(board, number, instance))
+    if (find_hold(board, number, instance) == NULL && !is_pinned(board, number, instance))
         status = TG_NOT_FOUND;
     else if (hold == TG_HTTP_HOLD_AUTO)
         drop_hold(board, number, instance);

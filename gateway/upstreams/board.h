@@ -33,7 +33,7 @@ void tg_board_leave(tg_board_place_t *place); /* NULL is allowed */
 void tg_board_visit(tg_board_place_t *place, tg_http_client_t *const clients[TG_UP_COUNT],
                     uint64_t now_ms);
 
-/* Whether an upstream has such an instance, and how its breaker is held. */
+/* Whether an upstream has such an instance, or had one that is still held, and how that is. */
 bool tg_board_find(tg_board_t *board, tg_str_t upstream, tg_str_t instance,
                    tg_http_hold_t *out_hold);
 

@@ -146,13 +146,28 @@ static void an_instance_that_goes_and_comes_back_is_still_held(void **state)
     assert_int_equal(tg_board_hold(board, QUERY, FIRST, TG_HTTP_HOLD_OPEN), TG_OK);
     visit(0);
     move_to(0, "127.0.0.1:3");
-    assert_int_equal(tg_board_hold(board, QUERY, FIRST, TG_HTTP_HOLD_AUTO), TG_NOT_FOUND);
     move_to(0, "127.0.0.1:2,127.0.0.1:3");
     assert_written(tg_board_write_json, "\"state\":\"open\",\"set\":\"open\",\"why\":\"operator\"");
     assert_int_equal(tg_board_hold(board, QUERY, FIRST, TG_HTTP_HOLD_CLOSED), TG_OK);
     visit(0);
     assert_written(tg_board_write_json,
                    "\"state\":\"closed\",\"set\":\"closed\",\"why\":\"operator\"");
+}
+
+static void an_instance_can_be_let_go_while_it_is_away(void **state)
+{
+    (void)state;
+    tg_http_hold_t hold;
+    visit(0);
+    assert_int_equal(tg_board_hold(board, QUERY, FIRST, TG_HTTP_HOLD_OPEN), TG_OK);
+    visit(0);
+    move_to(0, "127.0.0.1:3");
+    assert_true(tg_board_find(board, QUERY, FIRST, &hold));
+    assert_int_equal(hold, TG_HTTP_HOLD_OPEN);
+    assert_int_equal(tg_board_hold(board, QUERY, FIRST, TG_HTTP_HOLD_AUTO), TG_OK);
+    assert_false(tg_board_find(board, QUERY, FIRST, &hold));
+    move_to(0, "127.0.0.1:2,127.0.0.1:3");
+    assert_written(tg_board_write_json, "\"state\":\"closed\",\"set\":\"auto\",\"why\":\"start\"");
 }
 
 static void instances_that_are_gone_leave_room_for_others(void **state)
@@ -193,6 +208,7 @@ int main(void)
         TEST(an_operators_hand_reaches_each_thread_at_its_next_visit),
         TEST(a_thread_that_comes_later_hears_what_is_held),
         TEST(an_instance_that_goes_and_comes_back_is_still_held),
+        TEST(an_instance_can_be_let_go_while_it_is_away),
         TEST(instances_that_are_gone_leave_room_for_others),
         TEST(what_no_thread_has_cannot_be_held),
     };
