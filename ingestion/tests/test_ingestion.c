@@ -65,7 +65,7 @@ static struct fixture *fixture_open_with(uint64_t max_inflight)
     struct fixture *f = calloc(1, sizeof(*f));
     f->kafka = mock_open(1);
     for (size_t i = 0; i < TG_ARRAY_LEN(topics); i++)
-        rd_kafka_mock_topic_create(f->kafka.cluster, topics[i], PARTITIONS, 1);
+        mock_topic_create(&f->kafka, topics[i], PARTITIONS);
     f->registry = fake_registry_open(0);
     configure(f);
     f->config.kafka_max_inflight = max_inflight;
@@ -169,6 +169,8 @@ static struct seen read_with(struct fixture *f, const char *topic,
     rd_kafka_conf_set(conf, "bootstrap.servers", f->kafka.brokers, reason, sizeof(reason));
     rd_kafka_conf_set(conf, "group.id", "reader", reason, sizeof(reason));
     rd_kafka_conf_set(conf, "enable.partition.eof", "true", reason, sizeof(reason));
+    /* The default holds each fetch for half a second. */
+    rd_kafka_conf_set(conf, "fetch.wait.max.ms", "10", reason, sizeof(reason));
     rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, reason, sizeof(reason));
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, topic, 0)->offset = RD_KAFKA_OFFSET_BEGINNING;
@@ -651,7 +653,7 @@ static void a_bundle_whose_deadline_passes_is_freed_once(void **state)
     (void)state;
     struct fixture *f = fixture_open();
     expect(f, "/v1/events/order", JSON, ORDER, 202, "event_id");
-    rd_kafka_mock_broker_set_rtt(f->kafka.cluster, 1, 500);
+    mock_broker_rtt(&f->kafka, 500);
     tg_buf_t bundle = tg_buf_make(TG_BUNDLE_BYTES_MAX);
     put(&bundle, "acme", "order", "", ORDER);
     put(&bundle, "acme", "order", "", ORDER_2);
@@ -667,7 +669,7 @@ static void kafka_away_is_503_until_it_is_back(void **state)
     (void)state;
     struct fixture *f = fixture_open();
     expect(f, "/v1/events/order", JSON, ORDER, 202, "event_id");
-    rd_kafka_mock_broker_set_down(f->kafka.cluster, 1);
+    mock_broker_up(&f->kafka, false);
     uint64_t until = tg_time_mono_ms() + WAIT_MS;
     int code = 0;
     while (code != 503 && tg_time_mono_ms() < until) {
@@ -688,7 +690,7 @@ static void kafka_away_is_503_until_it_is_back(void **state)
     expect(f, "/v2/events?type=order&strict=true", JSON, "[" ORDER "]", 503,
            "\"accepted\":0,\"duplicate\":0,\"rejected\":0,\"failed\":1");
 
-    rd_kafka_mock_broker_set_up(f->kafka.cluster, 1);
+    mock_broker_up(&f->kafka, true);
     uint64_t up_at = tg_time_mono_ms();
     while (code != 202 && tg_time_mono_ms() < until + WAIT_MS) {
         char *answer = post_with(f, "/v1/events/order", JSON, ORDER);
@@ -733,7 +735,7 @@ static void a_full_byte_budget_is_overloaded(void **state)
     free(answer);
 
     /* While it is in flight, another one is refused whole. */
-    rd_kafka_mock_broker_set_rtt(f->kafka.cluster, 1, 500);
+    mock_broker_rtt(&f->kafka, 500);
     char *text = request_text("/v2/events?type=order", NDJSON, body);
     uint64_t until = tg_time_mono_ms() + WAIT_MS;
     bool refused = false;
@@ -761,7 +763,7 @@ static void a_client_that_goes_away_does_not_stop_its_event(void **state)
     (void)state;
     struct fixture *f = fixture_open();
     expect(f, "/v1/events/order", JSON, ORDER, 202, "event_id");
-    rd_kafka_mock_broker_set_rtt(f->kafka.cluster, 1, 300);
+    mock_broker_rtt(&f->kafka, 300);
     for (int i = 0; i < 4; i++) {
         int fd = test_connect(tg_http_server_port(f->server));
         char *text = i % 2 == 0 ? request_text("/v1/events/order", JSON, ORDER)
@@ -770,7 +772,7 @@ static void a_client_that_goes_away_does_not_stop_its_event(void **state)
         free(text);
         close(fd);
     }
-    rd_kafka_mock_broker_set_rtt(f->kafka.cluster, 1, 0);
+    mock_broker_rtt(&f->kafka, 0);
     uint64_t until = tg_time_mono_ms() + WAIT_MS;
     size_t count = 0;
     while (count < 5 && tg_time_mono_ms() < until)
@@ -784,7 +786,7 @@ static void a_passed_deadline_frees_the_request_once(void **state)
     (void)state;
     struct fixture *f = fixture_open();
     expect(f, "/v1/events/order", JSON, ORDER, 202, "event_id");
-    rd_kafka_mock_broker_set_rtt(f->kafka.cluster, 1, 500);
+    mock_broker_rtt(&f->kafka, 500);
     expect(f, "/v1/events/order", JSON "X-Tidegate-Deadline-Ms: 50\r\n", ORDER, 504, "deadline");
     expect(f, "/v2/events?type=order", JSON "X-Tidegate-Deadline-Ms: 50\r\n",
            "[" ORDER "," ORDER_2 "]", 504, "deadline");
@@ -796,7 +798,7 @@ static void draining_answers_what_is_in_flight(void **state)
     (void)state;
     struct fixture *f = fixture_open();
     expect(f, "/v1/events/order", JSON, ORDER, 202, "event_id");
-    rd_kafka_mock_broker_set_rtt(f->kafka.cluster, 1, 500);
+    mock_broker_rtt(&f->kafka, 500);
     int fds[4];
     for (size_t i = 0; i < TG_ARRAY_LEN(fds); i++) {
         fds[i] = test_connect(tg_http_server_port(f->server));

@@ -2,8 +2,19 @@
 #include "common/kafka/tests/mock.h"
 
 #include <assert.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+#include "common/base/status.h"
+
+#define BROKER 1 /* the first one's number */
+
+/* Who closes the clusters: that takes a second each, in which the next test can run. */
+static pthread_t closers[64];
+static size_t closers_len;
 
 mock_t mock_open(int brokers)
 {
@@ -18,10 +29,60 @@ mock_t mock_open(int brokers)
     return mock;
 }
 
-void mock_close(mock_t *mock)
+/* Long enough for the mock's thread to empty its pipe; where it is not, the call takes a second. */
+static void settle(void)
 {
+    const struct timespec pause = {.tv_nsec = 5000000};
+    (void)nanosleep(&pause, NULL);
+}
+
+static void *destroy(void *arg)
+{
+    mock_t *mock = arg;
     rd_kafka_mock_cluster_destroy(mock->cluster);
     rd_kafka_destroy(mock->owner);
+    free(mock);
+    return NULL;
+}
+
+static void join_closers(void)
+{
+    for (size_t i = 0; i < closers_len; i++)
+        (void)pthread_join(closers[i], NULL);
+}
+
+void mock_close(mock_t *mock)
+{
+    if (closers_len == 0)
+        (void)atexit(join_closers);
+    assert(closers_len < TG_ARRAY_LEN(closers));
+    mock_t *owned = malloc(sizeof(*owned));
+    assert(owned != NULL);
+    *owned = *mock;
+    int failed = pthread_create(&closers[closers_len++], NULL, destroy, owned);
+    assert(failed == 0);
+}
+
+void mock_topic_create(mock_t *mock, const char *topic, int partitions)
+{
+    settle();
+    rd_kafka_resp_err_t err = rd_kafka_mock_topic_create(mock->cluster, topic, partitions, 1);
+    assert(err == RD_KAFKA_RESP_ERR_NO_ERROR);
+}
+
+void mock_broker_up(mock_t *mock, bool up)
+{
+    settle();
+    rd_kafka_resp_err_t err = up ? rd_kafka_mock_broker_set_up(mock->cluster, BROKER)
+                                 : rd_kafka_mock_broker_set_down(mock->cluster, BROKER);
+    assert(err == RD_KAFKA_RESP_ERR_NO_ERROR);
+}
+
+void mock_broker_rtt(mock_t *mock, int ms)
+{
+    settle();
+    rd_kafka_resp_err_t err = rd_kafka_mock_broker_set_rtt(mock->cluster, BROKER, ms);
+    assert(err == RD_KAFKA_RESP_ERR_NO_ERROR);
 }
 
 void mock_fill(mock_t *mock, const char *topic, int32_t partition, int first, int count)

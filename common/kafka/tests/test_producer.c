@@ -35,7 +35,7 @@ static void on_done(void *arg, tg_status_t status)
 static void make_fatal(struct fixture *f, unsigned count)
 {
     if (count > 0)
-        rd_kafka_mock_broker_set_rtt(f->mock.cluster, 1, 100);
+        mock_broker_rtt(&f->mock, 100);
     for (unsigned i = 0; i < count; i++)
         rd_kafka_mock_push_request_errors(f->mock.cluster, MOCK_INIT_PRODUCER_ID, 1,
                                           RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED);
@@ -46,7 +46,7 @@ static struct fixture *fixture_open_fatal(const tg_producer_config_t *overrides,
 {
     struct fixture *f = calloc(1, sizeof(*f));
     f->mock = mock_open(1);
-    rd_kafka_mock_topic_create(f->mock.cluster, TOPIC, 6, 1);
+    mock_topic_create(&f->mock, TOPIC, 6);
     make_fatal(f, fatal);
     f->loop = tg_loop_create();
     tg_producer_config_t config = {
@@ -149,9 +149,9 @@ static void availability_is_known_without_any_record(void **state)
     struct fixture *f = fixture_open(NULL);
     assert_false(stats_of(f).available);
     wait_available(f, true);
-    rd_kafka_mock_broker_set_down(f->mock.cluster, 1);
+    mock_broker_up(&f->mock, false);
     wait_available(f, false);
-    rd_kafka_mock_broker_set_up(f->mock.cluster, 1);
+    mock_broker_up(&f->mock, true);
     wait_available(f, true);
     fixture_close(f);
 }
@@ -193,7 +193,7 @@ static void records_are_refused_while_no_broker_is_there_and_taken_again_after(v
     assert_int_equal(send_text(f, "before"), TG_OK);
     wait_done(f, 1);
 
-    rd_kafka_mock_broker_set_down(f->mock.cluster, 1);
+    mock_broker_up(&f->mock, false);
     assert_int_equal(send_text(f, "during"), TG_OK); /* waits for the broker */
     uint64_t until = tg_time_mono_ms() + WAIT_MS;
     tg_status_t refused = TG_OK;
@@ -205,7 +205,7 @@ static void records_are_refused_while_no_broker_is_there_and_taken_again_after(v
     }
     assert_int_equal(refused, TG_UNAVAILABLE);
 
-    rd_kafka_mock_broker_set_up(f->mock.cluster, 1);
+    mock_broker_up(&f->mock, true);
     uint64_t up_at = tg_time_mono_ms();
     wait_available(f, true);
     assert_true(tg_time_mono_ms() - up_at < 5000);
@@ -221,7 +221,7 @@ static void an_unacknowledged_record_times_out(void **state)
     (void)state;
     struct fixture *f = fixture_open(&(tg_producer_config_t){.delivery_timeout_ms = 1200});
     wait_available(f, true);
-    rd_kafka_mock_broker_set_down(f->mock.cluster, 1);
+    mock_broker_up(&f->mock, false);
     assert_int_equal(send_text(f, "value"), TG_OK);
     wait_done(f, 1);
     assert_int_equal(f->by_status[TG_TIMEOUT], 1);
@@ -322,7 +322,7 @@ static void closing_without_a_broker_cancels_what_is_in_flight(void **state)
 {
     (void)state;
     struct fixture *f = fixture_open(NULL);
-    rd_kafka_mock_broker_set_down(f->mock.cluster, 1);
+    mock_broker_up(&f->mock, false);
     for (int i = 0; i < 20; i++)
         assert_int_equal(send_text(f, "value"), TG_OK);
     tg_producer_close(f->producer, 50);
