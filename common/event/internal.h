@@ -101,6 +101,10 @@ typedef struct tg_event_job {
 tg_status_t tg_event_refuse(tg_event_job_t *job, const char *code, tg_str_t field,
                             const char *format, ...) TG_PRINTF(4, 5);
 
+/* The same for the value nodes[at]: "expected `wanted`, got" what came. */
+tg_status_t tg_event_refuse_value(tg_event_job_t *job, const char *code,
+                                  const tg_event_field_t *field, size_t at, const char *wanted);
+
 /* Puts an error of the Avro codec within `field` into the job's. */
 tg_status_t tg_event_refuse_avro(tg_event_job_t *job, tg_status_t status, tg_str_t field,
                                  tg_avro_error_t *why);
@@ -109,6 +113,11 @@ tg_status_t tg_event_refuse_avro(tg_event_job_t *job, tg_status_t status, tg_str
  * stack; gives where they start. The caller resets order.len to that. */
 TG_NODISCARD tg_status_t tg_event_sort_members(tg_event_job_t *job, size_t object, bool is_object,
                                                const tg_event_list_t *more, size_t *out_start);
+
+/* The text of the free-form JSON nodes[at] (0: absent), with the unknown members if the field takes
+ * them; borrowed from the codec until the next. */
+TG_NODISCARD tg_status_t tg_event_free_json(tg_event_job_t *job, const tg_event_field_t *field,
+                                            size_t at, tg_str_t *out_text);
 
 /* Fixes event->id from what the client sent. The fields must have been encoded before. */
 TG_NODISCARD tg_status_t tg_event_identify(tg_event_job_t *job);
