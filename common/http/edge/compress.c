@@ -84,6 +84,8 @@ static tg_compress_step_t step_gzip(tg_compressor_t *compressor, size_t bytes, c
     gzip->avail_out = (uInt)(room < STEP_MAX ? room : STEP_MAX);
     int code = deflate(gzip, last ? Z_FINISH : Z_NO_FLUSH);
     *inout_len = (size_t)(gzip->next_out - (Bytef *)out);
+    if (*inout_len == compressor->size)
+        return TG_COMPRESS_VAIN;
     if (code == Z_STREAM_END)
         return TG_COMPRESS_DONE;
     return code == Z_OK && !last && gzip->avail_in == 0 ? TG_COMPRESS_MORE : TG_COMPRESS_VAIN;

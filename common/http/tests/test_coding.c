@@ -125,6 +125,28 @@ static void steps_of_any_length_make_the_same_content(void **state)
     free(out);
 }
 
+/* Noise that ends in more and more of one byte: one of them comes out as long as it went in. */
+static void as_long_as_before_is_not_smaller(void **state)
+{
+    (void)state;
+    enum { NOISE = 64, LEN = NOISE + 200 };
+    char text[LEN], out[LEN];
+    tg_compressor_t *compressor = tg_compressor_create();
+    assert_non_null(compressor);
+    for (size_t i = 0; i < LEN; i++)
+        text[i] = (char)(i < NOISE ? i * 37 % 251 : 'a');
+    for (tg_coding_t coding = TG_CODING_GZIP; coding <= TG_CODING_ZSTD; coding++) {
+        for (size_t n = NOISE; n <= LEN; n++) {
+            size_t len;
+            if (pack(compressor, coding, (tg_str_t){text, n}, n, out, &len) == TG_COMPRESS_DONE)
+                assert_true(len < n);
+            else
+                assert_true(n < LEN); /* with so many of one byte it was worth it */
+        }
+    }
+    tg_compressor_destroy(compressor);
+}
+
 /* And the next one, begun on the same compressor, is not the worse for it. */
 static void what_does_not_get_smaller_is_given_up(void **state)
 {
@@ -161,6 +183,7 @@ int main(void)
         cmocka_unit_test(what_is_not_of_the_grammar_says_nothing),
         cmocka_unit_test(lines_add_up_to_a_limit),
         cmocka_unit_test(steps_of_any_length_make_the_same_content),
+        cmocka_unit_test(as_long_as_before_is_not_smaller),
         cmocka_unit_test(what_does_not_get_smaller_is_given_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
