@@ -144,16 +144,17 @@ static enum outcome outcome_of(int code)
     return code == 504 ? LATE : OTHER;
 }
 
-static void note(struct load *load, const struct connection *connection, enum outcome outcome)
+/* Of the request that was due in that phase at that time. */
+static void note(struct load *load, size_t phase_number, uint64_t due_us, enum outcome outcome)
 {
-    uint64_t now = elapsed_us(load), took = now - connection->due_us;
-    struct phase *phase = &load->phases[connection->phase];
+    uint64_t now = elapsed_us(load), took = now - due_us;
+    struct phase *phase = &load->phases[phase_number];
     phase->outcomes[outcome]++;
     if (outcome == OK)
         tg_histogram_add(&phase->ok, took);
     else if (outcome == LIMITED || outcome == REFUSED)
         tg_histogram_add(&phase->refused, took);
-    uint64_t since = connection->due_us - phase_start_us(load, connection->phase);
+    uint64_t since = due_us - phase_start_us(load, phase_number);
     if ((outcome != OK || took > load->settings->slow_ms * 1000) && since > phase->abnormal)
         phase->abnormal = since;
     for (size_t i = 0; outcome == OK && i < load->phase_count; i++) {
@@ -175,7 +176,7 @@ static bool renew(struct load *load, struct connection *connection)
 {
     bool busy = connection->wire.busy;
     if (busy)
-        note(load, connection, LOST);
+        note(load, connection->phase, connection->due_us, LOST);
     tg_wire_close(&connection->wire);
     if (!tg_wire_open(&connection->wire, &load->address))
         return false;
@@ -220,7 +221,7 @@ static bool handle(struct load *load, const struct epoll_event *event)
     enum outcome outcome = outcome_of(wire->code);
     if (outcome == LATE || outcome == OTHER)
         load->bad_code = wire->code;
-    note(load, connection, outcome);
+    note(load, connection->phase, connection->due_us, outcome);
     put_idle(load, connection);
     return true;
 }
@@ -257,12 +258,13 @@ static bool run(struct load *load)
 static void note_rest(struct load *load)
 {
     for (size_t i = 0; i < load->settings->connections; i++) {
-        if (load->connections[i].wire.busy)
-            note(load, &load->connections[i], LOST);
+        const struct connection *connection = &load->connections[i];
+        if (connection->wire.busy)
+            note(load, connection->phase, connection->due_us, LOST);
     }
     for (; arrives(load); schedule_next(load)) {
         load->phases[load->phase].sent++;
-        load->phases[load->phase].outcomes[LOST]++;
+        note(load, load->phase, (uint64_t)load->due_us, LOST);
     }
 }
 
