@@ -3,6 +3,7 @@
 #   tg_program(NAME SOURCES... [LINK ...])     executable, hardened
 #   tg_test(NAME SOURCES... [LINK ...])        cmocka program, found by ctest, label "unit";
 #           [NO_TSAN reason]                   skipped, with the reason, under ThreadSanitizer
+#           [COST seconds]                     a long one: started before the others
 #   tg_fuzz(NAME SOURCES... [LINK ...])        libFuzzer target; a no-op unless the preset is "fuzz"
 
 set(TG_SANITIZE "" CACHE STRING "Comma list for -fsanitize, e.g. address,undefined or thread")
@@ -80,7 +81,7 @@ function(tg_test name)
   if(NOT BUILD_TESTING OR TG_FUZZ)
     return()
   endif()
-  cmake_parse_arguments(ARG "" "NO_TSAN" "LINK" ${ARGN})
+  cmake_parse_arguments(ARG "" "NO_TSAN;COST" "LINK" ${ARGN})
   if(ARG_NO_TSAN AND TG_SANITIZE MATCHES "thread")
     add_test(NAME ${name} COMMAND ${CMAKE_COMMAND} -E echo "skipped: ${ARG_NO_TSAN}")
     set_tests_properties(${name} PROPERTIES LABELS unit SKIP_REGULAR_EXPRESSION "skipped: ")
@@ -93,6 +94,9 @@ function(tg_test name)
   add_dependencies(unit_tests ${name})
   add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
   set_tests_properties(${name} PROPERTIES LABELS unit TIMEOUT 120)
+  if(ARG_COST)
+    set_tests_properties(${name} PROPERTIES COST ${ARG_COST})
+  endif()
 endfunction()
 
 function(tg_fuzz name)

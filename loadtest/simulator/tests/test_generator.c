@@ -437,7 +437,7 @@ static void signals_have_bursts_of_errors(void **state)
     (void)state;
     tg_generator_config_t config = {.seed = 1,
                                     .start_us = START,
-                                    .rates = {[TG_SIM_SIGNAL] = 1000}};
+                                    .rates = {[TG_SIM_SIGNAL] = 100}};
     static unsigned errors[360];
     struct walk walk = walk_begin(&config, 3600);
     unsigned bursts = 0;
@@ -447,7 +447,7 @@ static void signals_have_bursts_of_errors(void **state)
             errors[(walk.event.occurred_at - START) / (10 * TG_US_PER_SECOND)]++;
     }
     for (unsigned i = 0; i < 360; i++)
-        bursts += errors[i] > 2000;
+        bursts += errors[i] > 200;
     assert_true(bursts >= 3 && bursts <= 30);
 }
 
