@@ -37,7 +37,7 @@ reset: build ## stop, forget all data, start
 
 clean: ## stop, remove all data and everything built
 	@$(STACK) clean
-	@for run in build/test-run build/test-run-ledger build/soak-run; do \
+	@for run in build/test-run build/test-run-faults build/test-run-faults-ledger build/test-run-ledger build/soak-run; do \
 	  if [ -d $$run ]; then TIDEGATE_RUN=$$run $(STACK) clean || exit 1; fi; done
 	@rm -rf build
 
@@ -69,7 +69,7 @@ kafka-topics: ## topics, partitions, offsets, lag
 	@$(STACK) kafka-topics
 
 test: ## everything, from nothing
-	@tools/test deps format unit 'e2e&' asan tsan fuzz
+	@tools/test deps 'format&' unit 'e2e&' 'faults&' 'db&' asan tsan fuzz
 
 test-unit: ## unit tests
 	@tools/test unit
@@ -83,8 +83,8 @@ test-tsan: ## unit tests under ThreadSanitizer
 test-fuzz: ## each fuzz target for a few seconds (FUZZ_SECONDS=60 for longer)
 	@tools/test fuzz
 
-test-e2e: ## end-to-end and fault tests on a stack of their own
-	@tools/test e2e
+test-e2e: ## end-to-end, fault and database tests, on stacks of their own
+	@tools/test 'e2e&' 'faults&' db
 
 soak: ## the ledger test over 50 seeds of faults (SOAK_FROM=1 SOAK_SEEDS=50), 12,000 schema pairs against Java
 	@deploy/local/install test
