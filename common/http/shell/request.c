@@ -193,6 +193,20 @@ static void split_target(tg_http_req_t *req)
     }
 }
 
+/* Whether the connection stays after the answer (RFC 9112 section 9.3). To h2o "keep-alive" is more
+ * than "close", one line says what several do, and each other option ends the connection, such as
+ * the TE and Upgrade of clients that could do more than is done here. */
+static bool is_persistent(const h2o_req_t *raw)
+{
+    ssize_t at = -1;
+    while ((at = h2o_find_header(&raw->headers, H2O_TOKEN_CONNECTION, at)) >= 0) {
+        const h2o_iovec_t *value = &raw->headers.entries[at].value;
+        if (h2o_contains_token(value->base, value->len, H2O_STRLIT("close"), ','))
+            return false;
+    }
+    return raw->version >= 0x101 || raw->http1_is_persistent;
+}
+
 static tg_http_req_t *request_begin(tg_http_thread_t *thread, h2o_req_t *raw)
 {
     tg_http_req_t *req = request_take(thread);
@@ -204,6 +218,7 @@ static tg_http_req_t *request_begin(tg_http_thread_t *thread, h2o_req_t *raw)
     req->arena = arena;
     req->thread = thread;
     req->raw = raw;
+    raw->http1_is_persistent = is_persistent(raw);
     req->ref = ref;
     req->conn = tg_http_conn_of(raw);
     assert(req->conn->state == CONN_READING);

@@ -215,6 +215,45 @@ static void no_content_has_neither_body_nor_length(void **state)
     free(answer);
 }
 
+static unsigned count_answers(const char *answers)
+{
+    unsigned count = 0;
+    for (const char *at = answers; (at = strstr(at, "HTTP/1.1 200")) != NULL; at++)
+        count++;
+    return count;
+}
+
+static void a_connection_ends_by_close_and_by_nothing_else(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *version, *options;
+        unsigned answers; /* to two requests */
+    } cases[] = {
+        {"1.1", "", 2},
+        {"1.1", "Connection: keep-alive\r\n", 2},
+        {"1.1", "Connection: close\r\n", 1},
+        {"1.1", "Connection: keep-alive, Close\r\n", 1},
+        {"1.1", "Connection: close\r\nConnection: keep-alive\r\n", 1},
+        {"1.1", "Connection: TE\r\nTE: trailers\r\n", 2},
+        {"1.1", "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n", 2},
+        {"1.1", "Connection: closed\r\n", 2},
+        {"1.0", "", 1},
+        {"1.0", "Connection: keep-alive\r\n", 2},
+        {"1.0", "Connection: keep-alive, close\r\n", 1},
+    };
+    for (size_t i = 0; i < TG_ARRAY_LEN(cases); i++) {
+        char text[256];
+        (void)snprintf(text, sizeof(text),
+                       "GET /hello HTTP/%s\r\n" H "%s\r\nGET /hello HTTP/1.1\r\n" END,
+                       cases[i].version, cases[i].options);
+        char *answers = test_exchange(port(), text);
+        if (count_answers(answers) != cases[i].answers)
+            fail_msg("HTTP/%s %s: %s", cases[i].version, cases[i].options, answers);
+        free(answers);
+    }
+}
+
 static void pipelined_requests_are_answered_in_order(void **state)
 {
     (void)state;
@@ -864,6 +903,7 @@ int main(void)
         cmocka_unit_test(a_sane_request_id_is_kept_and_another_replaced),
         cmocka_unit_test(head_has_the_length_and_no_body),
         cmocka_unit_test(no_content_has_neither_body_nor_length),
+        cmocka_unit_test(a_connection_ends_by_close_and_by_nothing_else),
         cmocka_unit_test(pipelined_requests_are_answered_in_order),
         cmocka_unit_test(what_comes_before_an_answer_is_answered_after_it),
         cmocka_unit_test(unknown_paths_and_methods_are_told),
