@@ -190,6 +190,7 @@ static void thread_stop(void *thread_ctx)
         tg_fair_destroy(thread->queues[i]);
     if (thread->directory != NULL)
         tg_config_watch_put(thread->gateway->watch, thread->directory);
+    tg_buf_dispose(&thread->target);
     free(thread);
 }
 
@@ -276,6 +277,7 @@ static tg_status_t thread_start(void *arg, tg_loop_t *loop, tg_metrics_shard_t *
     thread->gateway = gateway;
     thread->loop = loop;
     thread->shard = shard;
+    thread->target = tg_buf_make(TG_GATEWAY_TARGET_MAX);
     tg_status_t status = open_clients(thread, error);
     if (status == TG_OK)
         status = open_keys(thread, error);

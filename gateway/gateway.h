@@ -52,6 +52,8 @@ extern const tg_program_t tg_gateway_program;
 typedef struct tg_gateway tg_gateway_t;
 
 /* One loop thread's state. */
+#define TG_GATEWAY_TARGET_MAX ((size_t)32 << 10) /* bytes of an upstream target, after encoding */
+
 typedef struct tg_gateway_thread {
     tg_gateway_t *gateway;
     tg_loop_t *loop;
@@ -68,6 +70,7 @@ typedef struct tg_gateway_thread {
     tg_directory_t *directory; /* reference; NULL before the first snapshot */
     uint64_t directory_version;
     tg_timer_t gauges;
+    tg_buf_t target; /* of the upstream request being made; kept for its memory */
 } tg_gateway_thread_t;
 
 /* The newest snapshot, borrowed until the next call on this thread; NULL before the first. */

@@ -11,9 +11,8 @@
 #include "gateway/metrics.h"
 #include "gateway/overload/band.h"
 
-#define TARGET_MAX   ((size_t)32 << 10) /* bytes of an upstream target, after encoding */
-#define DEADLINE_GAP 50                 /* ms kept for our own answer when the upstream is late */
-#define COPIED_MAX   ((size_t)4 << 10)  /* bytes; a larger body is sent from where it was read */
+#define DEADLINE_GAP 50                /* ms kept for our own answer when the upstream is late */
+#define COPIED_MAX   ((size_t)4 << 10) /* bytes; a larger body is sent from where it was read */
 
 /* Where a request is; it has one wait at a time. */
 enum step { STEP_QUEUED, STEP_CALLED, STEP_GATHERED };
@@ -45,8 +44,9 @@ static const tg_str_t event_headers[] = {
     TG_STR("ce-time"), TG_STR("ce-subject"), TG_STR("ce-dataschema"),
     TG_STR("ce-datacontenttype"), TG_STR("ce-traceparent"),
 };
-static const char *const answer_headers[] = {
-    "retry-after", "etag", "cache-control", "vary", "location", "link", "allow", "accept-encoding",
+static const tg_str_t answer_headers[] = {
+    TG_STR("retry-after"), TG_STR("etag"), TG_STR("cache-control"), TG_STR("vary"),
+    TG_STR("location"), TG_STR("link"), TG_STR("allow"), TG_STR("accept-encoding"),
 };
 // clang-format on
 
@@ -64,11 +64,11 @@ static uint64_t now_ms(const struct exchange *exchange)
 static void finish(struct exchange *exchange, unsigned result, bool busy)
 {
     assert(result < GW_UP_RESULTS);
+    uint64_t now_us = tg_time_mono_us();
     tg_charge_end(&exchange->charge);
-    tg_fair_leave(queue_of(exchange), &exchange->place, busy, now_ms(exchange));
+    tg_fair_leave(queue_of(exchange), &exchange->place, busy, now_us, now_ms(exchange));
     tg_metrics_shard_t *shard = exchange->thread->shard;
     unsigned upstream = exchange->route->upstream;
-    uint64_t now_us = tg_time_mono_us();
     tg_metric_add(shard, GW_UPSTREAM, upstream * GW_UP_RESULTS + result, 1);
     tg_metric_observe(shard, GW_UPSTREAM_S, upstream,
                       (double)(now_us - exchange->started_us) / 1e6);
@@ -88,9 +88,9 @@ static void reply_upstream(struct exchange *exchange, const tg_http_response_t *
         content_type[type.len] = '\0';
     }
     for (size_t i = 0; i < TG_ARRAY_LEN(answer_headers); i++) {
-        tg_str_t value = tg_http_response_header(response, answer_headers[i]);
+        tg_str_t value = tg_http_response_find(response, answer_headers[i]);
         if (value.len > 0)
-            tg_http_add_header(req, answer_headers[i], value);
+            tg_http_add_header(req, answer_headers[i].ptr, value);
     }
     if (response->body.len <= COPIED_MAX) {
         tg_http_reply(req, response->code, content_type, response->body);
@@ -236,20 +236,19 @@ static void forward(struct exchange *exchange)
     tg_http_req_t *req = exchange->req;
     TG_UNINITIALIZED struct own_texts texts;
 
-    tg_buf_t target = tg_buf_make(TARGET_MAX);
-    tg_routes_target(exchange->route, tg_http_path(req), tg_http_query_text(req), &target);
-    if (target.failed) {
-        tg_buf_dispose(&target);
+    tg_str_t target = tg_routes_target(exchange->route, tg_http_path(req), tg_http_query_text(req),
+                                       &exchange->thread->target);
+    if (target.len == 0) {
         tg_charge_end(&exchange->charge);
         tg_fair_forget(queue_of(exchange), now_ms(exchange));
         tg_http_fail(req, 414, "uri_too_long", TG_STR(""),
-                     "The request's path and query exceed %zu bytes.", TARGET_MAX);
+                     "The request's path and query exceed %zu bytes.", TG_GATEWAY_TARGET_MAX);
         return;
     }
     TG_UNINITIALIZED tg_http_header_t headers[FORWARD_HEADERS_MAX];
     tg_http_request_t upstream = {
         .method = upstream_method(req),
-        .target = tg_buf_view(&target),
+        .target = target,
         .headers = headers,
         .header_count = build_headers(exchange, &texts, headers),
         .body = tg_http_body(req),
@@ -260,7 +259,6 @@ static void forward(struct exchange *exchange)
     exchange->step = STEP_CALLED;
     exchange->call = tg_http_client_call(exchange->thread->clients[exchange->route->upstream],
                                          &upstream, on_answer, exchange);
-    tg_buf_dispose(&target);
     if (exchange->call == NULL)
         on_answer(exchange, TG_FULL, NULL);
 }
@@ -398,6 +396,7 @@ static void queue(struct exchange *exchange, const tg_tenant_t *tenant)
         .weight = (uint32_t)tenant->plan->weight,
         .cost = 1 + (uint32_t)(tg_http_body(exchange->req).len >> 10),
         .band = band_of(exchange),
+        .since_us = exchange->started_us,
         .deadline_ms = upstream_deadline(exchange),
         .done = on_turn,
         .arg = exchange,
@@ -439,7 +438,7 @@ void tg_proxy_handle(tg_http_req_t *req, void *thread_ctx)
     exchange->route = route;
     exchange->tenant = id;
     exchange->retention_days = (uint16_t)identity.tenant->plan->retention_days;
-    exchange->started_us = exchange->sent_us = tg_time_mono_us();
+    exchange->started_us = exchange->sent_us = tg_http_started_us(req);
     tg_http_set_user(req, exchange, on_gone);
     queue(exchange, identity.tenant);
 }

@@ -264,26 +264,31 @@ static tg_str_t without_prefix(tg_str_t path, tg_str_t prefix)
     return path;
 }
 
-void tg_routes_target(const tg_public_route_t *route, tg_str_t path, tg_str_t query, tg_buf_t *out)
+/* Behind room for the prefix of v1, which goes where the client's own prefixes stood. */
+tg_str_t tg_routes_target(const tg_public_route_t *route, tg_str_t path, tg_str_t query,
+                          tg_buf_t *buf)
 {
+    static const tg_str_t v1 = TG_STR("/v1");
     assert(route != NULL);
     assert(path.len > 0 && path.ptr[0] == '/');
-    tg_buf_t spelled = tg_buf_make(out->max);
-    append_path(&spelled, path);
-    out->failed |= spelled.failed;
-    path = tg_buf_view(&spelled);
-    if (route->v1) {
-        path = without_prefix(without_prefix(path, TG_STR("/api")), TG_STR("/v1"));
-        tg_buf_str(out, TG_STR("/v1"));
-    } else if (route->upstream == TG_UP_REGISTRY) {
-        path = without_prefix(path, TG_STR(REGISTRY_PREFIX));
-        if (path.len == 0)
-            path = TG_STR("/"); /* the bare prefix */
-    }
-    tg_buf_str(out, path);
-    tg_buf_dispose(&spelled);
+    tg_buf_clear(buf);
+    tg_buf_str(buf, v1);
+    append_path(buf, path);
+    if (buf->failed)
+        return (tg_str_t){NULL, 0};
+    tg_str_t rest = {buf->data + v1.len, buf->len - v1.len};
+    if (route->v1)
+        rest = without_prefix(without_prefix(rest, TG_STR("/api")), v1);
+    else if (route->upstream == TG_UP_REGISTRY)
+        rest = without_prefix(rest, TG_STR(REGISTRY_PREFIX));
+    size_t start = (size_t)(rest.ptr - buf->data);
+    if (route->v1)
+        memcpy(buf->data + (start -= v1.len), v1.ptr, v1.len);
+    else if (rest.len == 0)
+        buf->data[--start] = '/'; /* the registry's bare prefix */
     if (query.len > 0) {
-        tg_buf_byte(out, '?');
-        append_query(out, query);
+        tg_buf_byte(buf, '?');
+        append_query(buf, query);
     }
+    return buf->failed ? (tg_str_t){NULL, 0} : (tg_str_t){buf->data + start, buf->len - start};
 }

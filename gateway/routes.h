@@ -37,8 +37,10 @@ const char *tg_upstream_name(tg_upstream_t upstream);
 tg_http_route_t *tg_routes_expand(tg_http_handler_fn handler, size_t *out_count);
 void tg_routes_dispose(tg_http_route_t *routes, size_t count);
 
-/* Appends the upstream's origin-form target: the path as it came (percent-encoded) in its one
- * canonical spelling, aliases resolved, and the query as it came. */
-void tg_routes_target(const tg_public_route_t *route, tg_str_t path, tg_str_t query, tg_buf_t *out);
+/* The upstream's origin-form target: the path as it came (percent-encoded) in its one canonical
+ * spelling, aliases resolved, and the query as it came. It stands in `buf`, whose content it
+ * replaces; empty when it does not fit there. */
+tg_str_t tg_routes_target(const tg_public_route_t *route, tg_str_t path, tg_str_t query,
+                          tg_buf_t *buf);
 
 #endif

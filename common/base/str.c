@@ -268,12 +268,12 @@ static char *put_u64(char *end, uint64_t value)
                                 "50515253545556575859606162636465666768697071727374"
                                 "75767778798081828384858687888990919293949596979899";
     for (; value >= 100; value /= 100) {
-        end -= 2;
-        memcpy(end, pairs + 2 * (value % 100), 2);
+        *--end = pairs[2 * (value % 100) + 1];
+        *--end = pairs[2 * (value % 100)];
     }
     if (value >= 10) {
-        end -= 2;
-        memcpy(end, pairs + 2 * value, 2);
+        *--end = pairs[2 * value + 1];
+        *--end = pairs[2 * value];
     } else {
         *--end = (char)('0' + value);
     }
@@ -282,10 +282,10 @@ static char *put_u64(char *end, uint64_t value)
 
 char *tg_str_put_u64(char *at, uint64_t value)
 {
-    char digits[TG_U64_DIGITS];
-    char *start = put_u64(digits + sizeof(digits), value);
-    size_t len = (size_t)(digits + sizeof(digits) - start);
-    memcpy(at, start, len);
+    size_t len = 1;
+    for (uint64_t rest = value; rest >= 10; rest /= 10)
+        len++;
+    (void)put_u64(at + len, value);
     return at + len;
 }
 

@@ -199,6 +199,7 @@ bool tg_http_from_peer(const tg_http_req_t *req);  /* the request had the shared
 tg_str_t tg_http_peer(const tg_http_req_t *req);   /* client address without port */
 uint64_t tg_http_deadline_at(
     const tg_http_req_t *req); /* loop ms; min of config and X-Tidegate-Deadline-Ms */
+uint64_t tg_http_started_us(const tg_http_req_t *req); /* monotonic; when it was read whole */
 tg_loop_t *tg_http_loop(const tg_http_req_t *req);
 tg_arena_t *tg_http_arena(const tg_http_req_t *req); /* freed after the answer; limit 64 MiB */
 /* The handler's own pointer, and what is called when the client went away or the deadline passed

@@ -15,8 +15,6 @@ __attribute__((constructor)) static void fill_classes(void)
         unsigned lower = c | 0x20;
         if ((c >= '0' && c <= '9') || (lower >= 'a' && lower <= 'z' && c < 128))
             classes[c] |= TG_IN_TOKEN | TG_IN_PATH | TG_IN_HOST;
-        if (c == '\t' || (c >= 0x20 && c != 0x7f))
-            classes[c] |= TG_IN_VALUE;
     }
     add_class("!#$%&'*+-.^_`|~", TG_IN_TOKEN);
     add_class("-._~:/?[]@!$&'()*+,;=%", TG_IN_PATH);
@@ -32,16 +30,27 @@ bool tg_syntax_all_in(tg_str_t text, unsigned class)
     return all == class;
 }
 
+/* Both without a branch for each byte: the compiler then looks at sixteen at a time. */
+
 bool tg_syntax_lines_end_well(tg_str_t head)
 {
     if (head.len == 0)
         return true;
-    const char *end = head.ptr + head.len;
-    for (const char *lf = memchr(head.ptr, '\n', head.len); lf != NULL;
-         lf = memchr(lf + 1, '\n', (size_t)(end - lf - 1)))
-        if (lf == head.ptr || lf[-1] != '\r')
-            return false;
-    return true;
+    unsigned char bad = head.ptr[0] == '\n' || head.ptr[head.len - 1] == '\r';
+    for (size_t i = 1; i < head.len; i++)
+        bad |= (unsigned char)((head.ptr[i] == '\n') != (head.ptr[i - 1] == '\r'));
+    return bad == 0;
+}
+
+bool tg_syntax_has_no_controls(tg_str_t head)
+{
+    unsigned char bad = 0;
+    for (size_t i = 0; i < head.len; i++) {
+        unsigned char c = (unsigned char)head.ptr[i];
+        bad |=
+            (unsigned char)(((c < 0x20) & (c != '\t') & (c != '\r') & (c != '\n')) | (c == 0x7f));
+    }
+    return bad == 0;
 }
 
 bool tg_syntax_length(tg_str_t text, uint64_t *out_length)

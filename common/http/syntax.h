@@ -12,22 +12,24 @@ enum {
     TG_IN_TOKEN = 1, /* names and methods */
     TG_IN_PATH = 2,  /* origin-form target: path and query */
     TG_IN_HOST = 4,
-    TG_IN_VALUE = 8, /* field values: visible, space, tab, above ASCII */
 };
 
 /* Whether each byte is in the class; true for no bytes. */
 bool tg_syntax_all_in(tg_str_t text, unsigned class);
 
-/* Whether each LF has its CR before it. */
+/* Of a whole head, in one pass each: whether CR and LF come only together, in this order; whether
+ * all bytes but those may stand in a field's value: visible, space, tab, above ASCII. */
 bool tg_syntax_lines_end_well(tg_str_t head);
+bool tg_syntax_has_no_controls(tg_str_t head);
 
 /* A Content-Length: 1 to 18 digits. */
 bool tg_syntax_length(tg_str_t text, uint64_t *out_length);
 
-/* Case-insensitive comparison with lower-case text. */
+/* Case-insensitive comparison with lower-case text that begins with a letter or digit. */
 static inline bool tg_syntax_same(tg_str_t text, const char *lower)
 {
-    return text.len == strlen(lower) && strncasecmp(text.ptr, lower, text.len) == 0;
+    return text.len == strlen(lower) && (text.ptr[0] | 0x20) == lower[0] &&
+           strncasecmp(text.ptr, lower, text.len) == 0;
 }
 
 /* Without spaces and tabs at the end. */

@@ -82,7 +82,7 @@ bool tg_gate_enter(tg_http_req_t *req, tg_gateway_thread_t *thread, tg_scope_t n
         tg_http_note_key(req, tg_str_from(out_identity->tenant->id),
                          tg_str_from(out_identity->key->id));
     if (result == TG_AUTH_OK || result == TG_AUTH_FORBIDDEN)
-        tg_uses_note(thread->uses, out_identity->key->id, (int64_t)tg_time_mono_us());
+        tg_uses_note(thread->uses, out_identity->key->id, (int64_t)tg_http_started_us(req));
     if (result == TG_AUTH_OK)
         return true;
     refuse(req, thread, result, needed);

@@ -171,12 +171,6 @@ static tg_fair_item_t *next_item(tg_fair_t *fair)
     }
 }
 
-static void depart(tg_fair_t *fair, tg_fair_item_t *item)
-{
-    fair->in_flight++;
-    item->since_us = tg_time_mono_us();
-}
-
 /* Lets go what may go. */
 static void let_go(tg_fair_t *fair, uint64_t now_ms)
 {
@@ -187,8 +181,10 @@ static void let_go(tg_fair_t *fair, uint64_t now_ms)
         tg_fair_item_t *item = next_item(fair);
         bool late = item->deadline_ms <= now_ms;
         take_out(fair, item);
-        if (!late)
-            depart(fair, item);
+        if (!late) {
+            fair->in_flight++;
+            item->since_us = tg_time_mono_us();
+        }
         item->done(item->arg, late ? TG_FAIR_LATE : TG_FAIR_GO);
     }
     fair->letting_go = false;
@@ -258,7 +254,7 @@ tg_fair_entry_t tg_fair_enter(tg_fair_t *fair, tg_fair_item_t *item)
     assert(item->weight >= 1 && item->cost >= 1 && item->band < TG_BAND_COUNT);
     item->flow = NULL;
     if (fair->waiting == 0 && fair->in_flight < tg_pace_limit(&fair->pace)) {
-        depart(fair, item);
+        fair->in_flight++;
         return TG_FAIR_ENTERED;
     }
     if (fair->waiting >= fair->max_waiting && !make_room(fair, item))
@@ -269,17 +265,17 @@ tg_fair_entry_t tg_fair_enter(tg_fair_t *fair, tg_fair_item_t *item)
     if (flow == NULL)
         return TG_FAIR_FULL;
     item->flow = flow;
-    item->since_us = tg_time_mono_us();
     flow->cost += item->cost;
     h2o_linklist_insert(&flow->items, &item->link);
     fair->waiting++;
     return TG_FAIR_WAITS;
 }
 
-void tg_fair_leave(tg_fair_t *fair, const tg_fair_item_t *item, bool failed, uint64_t now_ms)
+void tg_fair_leave(tg_fair_t *fair, const tg_fair_item_t *item, bool failed, uint64_t now_us,
+                   uint64_t now_ms)
 {
-    uint64_t now_us = tg_time_mono_us();
     assert(fair->in_flight > 0);
+    assert(now_us >= item->since_us);
     tg_pace_note(&fair->pace, now_us, now_us - item->since_us, fair->in_flight, failed);
     tg_fair_forget(fair, now_ms);
 }

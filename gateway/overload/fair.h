@@ -38,12 +38,12 @@ typedef struct tg_fair_item {
     uint32_t cost;   /* at least 1 */
     tg_fair_band_t band;
     uint64_t deadline_ms;
+    uint64_t since_us;    /* when it came; from when it waited on, when it left */
     tg_fair_done_fn done; /* never called inside its own tg_fair_enter */
     void *arg;
     /* the module's own */
     h2o_linklist_t link;
     struct tg_fair_flow *flow; /* NULL unless it waits */
-    uint64_t since_us;         /* when it came to wait, then when it left */
 } tg_fair_item_t;
 
 typedef struct tg_fair tg_fair_t;
@@ -60,7 +60,8 @@ typedef enum tg_fair_entry {
 tg_fair_entry_t tg_fair_enter(tg_fair_t *fair, tg_fair_item_t *item);
 
 /* The request is no longer on its way: lets others go. `failed`: see tg_pace_note. */
-void tg_fair_leave(tg_fair_t *fair, const tg_fair_item_t *item, bool failed, uint64_t now_ms);
+void tg_fair_leave(tg_fair_t *fair, const tg_fair_item_t *item, bool failed, uint64_t now_us,
+                   uint64_t now_ms);
 
 /* A request left, but how it ended says nothing of the upstream (its client went away). */
 void tg_fair_forget(tg_fair_t *fair, uint64_t now_ms);

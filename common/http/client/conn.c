@@ -165,19 +165,16 @@ static void conn_keep(struct conn *conn)
     serve_waiting(instance);
 }
 
-static void conn_answer(struct conn *conn)
+static void conn_answer(struct conn *conn, tg_http_response_t *response)
 {
     tg_http_call_t *call = conn->call;
     assert(call->step == CALL_ON_CONN && call->conn == conn);
-    TG_UNINITIALIZED tg_http_header_t headers[TG_RESPONSE_HEADERS_MAX];
-    tg_http_response_t response;
-    tg_response_view(&conn->parser, conn->sock->input->bytes, headers, &response);
-    response.source = conn;
+    response->source = conn;
     conn->instance->last_answer = conn->sock->input->size;
     conn->call = NULL;
     call->conn = NULL;
     conn->instance->inflight--;
-    tg_client_on_answer(call, &response); /* borrows the input buffer until it returns */
+    tg_client_on_answer(call, response); /* borrows the input buffer until it returns */
     conn_keep(conn);
 }
 
@@ -214,11 +211,14 @@ static void on_read(h2o_socket_t *sock, const char *err)
         return;
     }
     conn->answered |= sock->input->size > 0;
+    TG_UNINITIALIZED tg_http_header_t headers[TG_RESPONSE_HEADERS_MAX];
+    tg_http_response_t response;
     tg_response_state_t state = TG_RESPONSE_MORE;
     if (sock->input->size > 0)
-        state = tg_response_parse(&conn->parser, sock->input->bytes, &sock->input->size);
+        state = tg_response_parse(&conn->parser, sock->input->bytes, &sock->input->size, headers,
+                                  &response);
     if (state == TG_RESPONSE_DONE)
-        conn_answer(conn);
+        conn_answer(conn, &response);
     else if (state == TG_RESPONSE_BAD)
         conn_fail(conn, EXCHANGE_BAD);
     else if (state == TG_RESPONSE_TOO_LARGE)

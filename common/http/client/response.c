@@ -1,7 +1,6 @@
-/* The head is parsed twice when the body comes later: once for the framing, and again at the end
- * for the view, because the buffer may have moved in between. Answers that come in one piece, the
- * usual case, cost two parses of some 200 bytes; keeping slices valid over a move would cost more
- * code. */
+/* The head is parsed again at the end, for the view, when the body came later than it, because the
+ * buffer may have moved in between: keeping slices valid over a move would cost more code. Answers
+ * that come in one piece, the usual case, are parsed once. */
 #include "common/http/client/response.h"
 
 #include "common/http/phr.h"
@@ -42,8 +41,7 @@ struct framing {
 static void read_framing(const struct phr_header *header, struct framing *framing)
 {
     tg_str_t name = name_of(header), value = value_of(header);
-    if (name.ptr == NULL || name.len == 0 || !tg_syntax_all_in(name, TG_IN_TOKEN) ||
-        !tg_syntax_all_in(value, TG_IN_VALUE))
+    if (name.ptr == NULL || name.len == 0 || !tg_syntax_all_in(name, TG_IN_TOKEN))
         framing->bad = true;
     else if (tg_syntax_same(name, "content-length"))
         framing->bad |= ++framing->lengths > 1 || !tg_syntax_length(value, &framing->length);
@@ -93,28 +91,34 @@ static tg_response_state_t drop_interim(tg_response_parser_t *parser, char *buf,
     return TG_RESPONSE_MORE;
 }
 
-static tg_response_state_t find_head(tg_response_parser_t *parser, char *buf, size_t *inout_len)
+static bool is_text(tg_str_t head)
+{
+    return tg_syntax_lines_end_well(head) && tg_syntax_has_no_controls(head);
+}
+
+/* Fills `head` if it had not come before. */
+static tg_response_state_t find_head(tg_response_parser_t *parser, char *buf, size_t *inout_len,
+                                     struct head *head)
 {
     while (parser->head_len == 0) {
-        TG_UNINITIALIZED struct head head;
-        int len = parse_head(buf, *inout_len, parser->seen, &head);
+        int len = parse_head(buf, *inout_len, parser->seen, head);
         if (len == -1)
             return TG_RESPONSE_BAD;
         if (len == -2) {
             parser->seen = *inout_len;
             return *inout_len > TG_RESPONSE_HEAD_MAX ? TG_RESPONSE_BAD : TG_RESPONSE_MORE;
         }
-        if ((size_t)len > TG_RESPONSE_HEAD_MAX || head.code < 100 || head.code > 599 ||
-            head.code == 101 || !tg_syntax_lines_end_well((tg_str_t){buf, (size_t)len}))
+        if ((size_t)len > TG_RESPONSE_HEAD_MAX || head->code < 100 || head->code > 599 ||
+            head->code == 101 || !is_text((tg_str_t){buf, (size_t)len}))
             return TG_RESPONSE_BAD;
-        if (head.code < 200) {
+        if (head->code < 200) {
             if (drop_interim(parser, buf, (size_t)len, inout_len) == TG_RESPONSE_BAD)
                 return TG_RESPONSE_BAD;
             continue;
         }
         parser->head_len = (size_t)len;
         parser->seen = (size_t)len;
-        return take_head(parser, &head);
+        return take_head(parser, head);
     }
     return TG_RESPONSE_MORE;
 }
@@ -143,11 +147,10 @@ static tg_response_state_t take_chunks(tg_response_parser_t *parser, char *buf, 
                                    : end_at(parser, parser->seen, parser->seen + (size_t)rest);
 }
 
-tg_response_state_t tg_response_parse(tg_response_parser_t *parser, char *buf, size_t *inout_len)
+static tg_response_state_t find_end(tg_response_parser_t *parser, char *buf, size_t *inout_len,
+                                    struct head *head)
 {
-    assert(parser->seen <= *inout_len);
-    assert(parser->body_len <= parser->max_body);
-    tg_response_state_t state = find_head(parser, buf, inout_len);
+    tg_response_state_t state = find_head(parser, buf, inout_len, head);
     if (state != TG_RESPONSE_MORE || parser->head_len == 0)
         return state;
     assert(*inout_len >= parser->head_len);
@@ -179,21 +182,17 @@ size_t tg_response_missing(const tg_response_parser_t *parser, size_t size)
     return parser->head_len == 0 || parser->chunked || end <= size ? 0 : end - size;
 }
 
-void tg_response_view(const tg_response_parser_t *parser, char *buf, tg_http_header_t *headers,
-                      tg_http_response_t *out_response)
+static void view(const tg_response_parser_t *parser, char *buf, const struct head *head,
+                 tg_http_header_t *headers, tg_http_response_t *out_response)
 {
     assert(parser->head_len > 0);
-    TG_UNINITIALIZED struct head head;
-    int len = parse_head(buf, parser->head_len, 0, &head);
-    assert(len > 0 && (size_t)len == parser->head_len); /* parsed the same before */
-    assert(head.header_count <= TG_RESPONSE_HEADERS_MAX);
     size_t count = 0;
-    for (size_t i = 0; i < head.header_count; i++) {
-        tg_str_t name = name_of(&head.headers[i]);
+    for (size_t i = 0; i < head->header_count; i++) {
+        tg_str_t name = name_of(&head->headers[i]);
         if (concerns_connection(name))
             continue;
         lower(buf + (name.ptr - buf), name.len);
-        headers[count++] = (tg_http_header_t){name, value_of(&head.headers[i])};
+        headers[count++] = (tg_http_header_t){name, value_of(&head->headers[i])};
     }
     *out_response = (tg_http_response_t){
         .code = parser->code,
@@ -201,6 +200,24 @@ void tg_response_view(const tg_response_parser_t *parser, char *buf, tg_http_hea
         .header_count = count,
         .body = {buf + parser->head_len, has_no_body(parser) ? 0 : parser->body_len},
     };
+}
+
+tg_response_state_t tg_response_parse(tg_response_parser_t *parser, char *buf, size_t *inout_len,
+                                      tg_http_header_t *headers, tg_http_response_t *out_response)
+{
+    assert(parser->seen <= *inout_len);
+    assert(parser->body_len <= parser->max_body);
+    TG_UNINITIALIZED struct head head;
+    bool had_head = parser->head_len > 0;
+    tg_response_state_t state = find_end(parser, buf, inout_len, &head);
+    if (state != TG_RESPONSE_DONE)
+        return state;
+    if (had_head) {
+        int len = parse_head(buf, parser->head_len, 0, &head);
+        assert(len > 0 && (size_t)len == parser->head_len); /* parsed the same before */
+    }
+    view(parser, buf, &head, headers, out_response);
+    return state;
 }
 
 tg_str_t tg_http_response_find(const tg_http_response_t *response, tg_str_t lower_name)

@@ -43,15 +43,13 @@ static inline tg_response_parser_t tg_response_parser_make(size_t max_body, bool
 }
 
 /* Looks at all bytes received so far; decodes a chunked body in place and drops interim answers,
- * which shortens *inout_len. On DONE the head and the body stand at the front of `buf`. */
-tg_response_state_t tg_response_parse(tg_response_parser_t *parser, char *buf, size_t *inout_len);
+ * which shortens *inout_len. On DONE the head and the body stand at the front of `buf`, and the
+ * response is what they say: names in lower case (written into `buf`), without Content-Length and
+ * what concerns the connection only. `headers` has room for TG_RESPONSE_HEADERS_MAX. */
+tg_response_state_t tg_response_parse(tg_response_parser_t *parser, char *buf, size_t *inout_len,
+                                      tg_http_header_t *headers, tg_http_response_t *out_response);
 
 /* Bytes that are known to be missing, of `size` received so far; 0 when that cannot be told. */
 size_t tg_response_missing(const tg_response_parser_t *parser, size_t size);
-
-/* After DONE: the parts, with names in lower case (written into `buf`) and without Content-Length
- * and what concerns the connection only. `headers` has room for TG_RESPONSE_HEADERS_MAX. */
-void tg_response_view(const tg_response_parser_t *parser, char *buf, tg_http_header_t *headers,
-                      tg_http_response_t *out_response);
 
 #endif

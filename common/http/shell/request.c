@@ -526,6 +526,11 @@ uint64_t tg_http_deadline_at(const tg_http_req_t *req)
     return req->deadline_at_ms;
 }
 
+uint64_t tg_http_started_us(const tg_http_req_t *req)
+{
+    return req->started_us;
+}
+
 tg_loop_t *tg_http_loop(const tg_http_req_t *req)
 {
     return req->thread->loop;

@@ -25,10 +25,8 @@ static tg_response_state_t feed(const char *text, size_t step, bool to_head)
         memcpy(buf + have, text + given, n);
         given += n;
         have += n;
-        state = tg_response_parse(&parser, buf, &have);
+        state = tg_response_parse(&parser, buf, &have, headers, &response);
     }
-    if (state == TG_RESPONSE_DONE)
-        tg_response_view(&parser, buf, headers, &response);
     return state;
 }
 

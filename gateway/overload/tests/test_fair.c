@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "common/base/time.h"
 #include "gateway/overload/fair.h"
 
 #define LIMIT 16 /* a quarter of it may go at first, and no window ends in so short a time */
@@ -43,6 +44,7 @@ static struct request *make_request(uint32_t tenant, uint32_t weight, uint32_t c
                                          .weight = weight,
                                          .cost = cost,
                                          .deadline_ms = UINT64_MAX,
+                                         .since_us = tg_time_mono_us(),
                                          .done = on_end,
                                          .arg = request}};
     return request;
