@@ -419,13 +419,15 @@ static void a_registration_that_was_checked_against_an_older_version_is_sent_bac
 static void racing_registrations_of_one_schema_agree_on_one_id(void **state)
 {
     (void)state;
+    static const char *const subjects[] = {"even-value", "odd-value"};
     static struct answer answers[RACERS];
     memset(answers, 0, sizeof(answers));
     for (size_t i = 0; i < RACERS; i++)
-        begin_register("race", i % 2 == 0 ? "even-value" : "odd-value", "\"int\"", 1000,
-                       &answers[i]);
+        begin_register("race", subjects[i % 2], "\"int\"", 1000, &answers[i]);
     for (size_t i = 0; i < RACERS; i++) {
         turn_until(&answers[i].times);
+        if (answers[i].status == TG_CONFLICT) /* overtaken: asked again, as the service does it */
+            answers[i] = reg("race", subjects[i % 2], "\"int\"");
         assert_int_equal(answers[i].status, TG_OK);
         assert_int_equal(answers[i].id, answers[0].id);
         assert_int_equal(answers[i].version, 1);
