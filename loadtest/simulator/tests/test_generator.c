@@ -435,9 +435,7 @@ static void event_rules_find_high_numbers_and_suspicious_sessions(void **state)
 static void signals_have_bursts_of_errors(void **state)
 {
     (void)state;
-    tg_generator_config_t config = {.seed = 1,
-                                    .start_us = START,
-                                    .rates = {[TG_SIM_SIGNAL] = 100}};
+    tg_generator_config_t config = {.seed = 1, .start_us = START, .rates = {[TG_SIM_SIGNAL] = 100}};
     static unsigned errors[360];
     struct walk walk = walk_begin(&config, 3600);
     unsigned bursts = 0;
