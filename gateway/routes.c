@@ -239,19 +239,29 @@ static int read_escape(tg_str_t text, size_t at)
     return (int)strtol(pair, NULL, 16);
 }
 
+/* What needs no second look, at once; returns where it ends. */
+static size_t append_plain(tg_buf_t *out, tg_str_t path, size_t from)
+{
+    size_t end = from;
+    while (end < path.len && may_stand_in_path((unsigned char)path.ptr[end]))
+        end++;
+    tg_buf_append(out, path.ptr + from, end - from);
+    return end;
+}
+
 /* One spelling for each path (RFC 3986 section 6.2.2): an escape that is not needed is undone, a
  * needed one is written in upper case, and what may not stand in a path is escaped. An escaped
  * slash stays one: it is no separator. */
 static void append_path(tg_buf_t *out, tg_str_t path)
 {
-    for (size_t i = 0; i < path.len; i++) {
+    for (size_t i = append_plain(out, path, 0); i < path.len; i = append_plain(out, path, i)) {
         int escaped = read_escape(path, i);
         unsigned char byte = escaped < 0 ? (unsigned char)path.ptr[i] : (unsigned char)escaped;
         if (may_stand_in_path(byte) && !(escaped >= 0 && byte == '/'))
             tg_buf_byte(out, (char)byte);
         else
             append_escape(out, byte);
-        i += escaped < 0 ? 0 : 2;
+        i += escaped < 0 ? 1 : 3;
     }
 }
 

@@ -75,11 +75,9 @@ static void add_copy(h2o_req_t *raw, const h2o_token_t *token, tg_str_t value)
 
 void tg_http_add_header(tg_http_req_t *req, const char *name, tg_str_t value)
 {
-    unsigned char bad = 0; /* compares only: sixteen bytes at a time */
-    for (size_t i = 0; i < value.len; i++)
-        bad |= (unsigned char)((value.ptr[i] == '\r') | (value.ptr[i] == '\n') |
-                               (value.ptr[i] == '\0'));
-    assert(bad == 0);
+    assert(value.len == 0 || (memchr(value.ptr, '\r', value.len) == NULL &&
+                              memchr(value.ptr, '\n', value.len) == NULL &&
+                              memchr(value.ptr, '\0', value.len) == NULL));
     h2o_iovec_t copy = h2o_strdup(&req->raw->pool, value.ptr == NULL ? "" : value.ptr, value.len);
     h2o_add_header_by_str(&req->raw->pool, &req->raw->res.headers, name, strlen(name), 1, NULL,
                           copy.base, copy.len);
