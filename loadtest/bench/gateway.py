@@ -146,26 +146,49 @@ def _ms(stack, ms):
     return stack.size(ms)
 
 
-def _costs(stack, side, stub, keys, wanted):
+def _in_turn(sides, times, ask):
+    """What `ask` gives, the middle of `times` for each side and figure. The sides take short turns, each time another
+    one first, so that a slow second of the machine's is not one side's."""
+    had = {name: [] for name in sides}
+    names = list(sides)
+    for turn in range(times):
+        for name in names[turn % len(names) :] + names[: turn % len(names)]:
+            had[name].append(ask(sides[name]))
+    return {name: {figure: middle(turns, figure) for figure in turns[0]} for name, turns in had.items()}
+
+
+def _costs(stack, sides, stub, keys):
     """Each kind of request as fast as it goes; then GETs at the same rate for all; then over one connection."""
-    kinds = {"get": [f"--load.get={GET}"], "post": [f"--load.path={POST}", f"--load.bytes={BODY}"]}
-    figures = {}
-    for kind in wanted:
-        many = f"--load.connections={CONNECTIONS}"
-        had = _load(stack, side, keys, *kinds[kind], many, f"--load.seconds={_ms(stack, 1500)}ms")
-        figures |= {f"{kind}_us": had["us"], f"{kind}_rps": had["requests"] / had["seconds"]}
-    if "get" in wanted:
-        phase = f"--load.phases={RATE}:{_ms(stack, 1000)}"
-        words = (*kinds["get"], phase, "--load.poisson=true", f"--load.connections={CONNECTIONS}")
-        # one stall of the machine's is in a second's p99: the middle of three
-        opened = [_load(stack, side, keys, *words, tool="http_open") for _ in range(3)]
-        had = sorted(opened, key=lambda one: one["p99_ms"])[1]
-        figures |= {"open_us": had["us"], "open_p50_ms": had["p50_ms"], "open_p99_ms": had["p99_ms"]}
-        one = (*kinds["get"], "--load.connections=1", f"--load.seconds={_ms(stack, 1000)}ms")
-        with _together(stub):
-            had = _load(stack, side, keys, *one, core=0)
-        figures |= {"one_p50_us": had["p50_ms"] * 1000, "one_us": had["us"]}
-    return figures
+    get, post = [f"--load.get={GET}"], [f"--load.path={POST}", f"--load.bytes={BODY}"]
+    getting = {name: side for name, side in sides.items() if name != "bundled"}
+    phase = [f"--load.phases={RATE}:{_ms(stack, 1000)}", "--load.poisson=true"]
+    many, one = f"--load.connections={CONNECTIONS}", "--load.connections=1"
+
+    def closed(kind, words):
+        def ask(side):
+            had = _load(stack, side, keys, *words, many, f"--load.seconds={_ms(stack, 400)}ms")
+            return {f"{kind}_us": had["us"], f"{kind}_rps": had["requests"] / had["seconds"]}
+
+        return ask
+
+    def opened(side):
+        had = _load(stack, side, keys, *get, *phase, many, tool="http_open")
+        return {"open_us": had["us"], "open_p50_ms": had["p50_ms"], "open_p99_ms": had["p99_ms"]}
+
+    def alone(side):
+        had = _load(stack, side, keys, *get, one, f"--load.seconds={_ms(stack, 400)}ms", core=0)
+        return {"one_p50_us": had["p50_ms"] * 1000, "one_us": had["us"]}
+
+    had = [
+        _in_turn(getting, 8, closed("get", get)),
+        _in_turn(sides, 8, closed("post", post)),
+        _in_turn(getting, 5, opened),
+    ]
+    with _together(stub):
+        had.append(_in_turn(getting, 3, alone))
+    return {
+        f"{name}_{figure}": value for part in had for name, own in part.items() for figure, value in own.items()
+    }
 
 
 class _Hello:
@@ -192,10 +215,6 @@ def _sides(stack, stub, keys, open_here):
         "bundled": open_here.enter_context(Gateway(*bundled, before=core)),
         "hello": hello,
     }
-
-
-def _wanted(name):
-    return ("post",) if name == "bundled" else ("get", "post")
 
 
 def _proxy_results(value, others, memory):
@@ -247,16 +266,9 @@ def proxied(stack):
         stub = running.enter_context(Stub(stack, PORT_STUB, before=_core(1)))
         sides = _sides(stack, stub, keys, running)
 
-        def once():
-            return {
-                f"{name}_{figure}": value
-                for name, side in sides.items()
-                for figure, value in _costs(stack, side, stub, keys.path, _wanted(name)).items()
-            }
-
         for side in sides.values():
             _load(stack, side, keys.path, f"--load.get={GET}", "--load.seconds=300ms")  # makes its connections
-        had, others = rounds(stack, once)
+        had, others = rounds(stack, lambda: _costs(stack, sides, stub, keys.path))
         memory = {name: sum(rss_mib(pid) for pid in side.pids) for name, side in sides.items()}
         value = {name: middle(had, name) for name in had[0]}
         yield from _proxy_results(value, others, memory)
