@@ -133,19 +133,14 @@ bool tg_hash_equal_ct(const void *a, const void *b, size_t len)
     return CRYPTO_memcmp(a, b, len) == 0;
 }
 
-/* Without a table, so that the compiler makes many at a time. */
-static char hex_digit(uint8_t nibble)
-{
-    return (char)(nibble + '0' + (nibble > 9 ? 'a' - '0' - 10 : 0));
-}
-
 void tg_hash_hex(const uint8_t *bytes, size_t len, char *out)
 {
     assert(bytes != NULL || len == 0);
     assert(out != NULL);
+    static const char digits[] = "0123456789abcdef";
     for (size_t i = 0; i < len; i++) {
-        out[2 * i] = hex_digit(bytes[i] >> 4);
-        out[2 * i + 1] = hex_digit(bytes[i] & 15);
+        out[2 * i] = digits[bytes[i] >> 4];
+        out[2 * i + 1] = digits[bytes[i] & 15];
     }
 }
 

@@ -21,8 +21,6 @@ typedef int (*parse_request_fn)(const char *, size_t, const char **, size_t *, c
 static parse_request_fn real_parse_request;
 static _Atomic uint64_t refused_total;
 
-static unsigned once_lengths; /* bit n: one of the fields of which there may be one has n bytes */
-
 enum refusal {
     REFUSE_SYNTAX,
     REFUSE_LINE_END,
@@ -98,6 +96,8 @@ static const tg_str_t once[] = {
     TG_STR("ce-specversion"),
 };
 _Static_assert(TG_ARRAY_LEN(once) <= 32, "one bit each");
+#define ONCE_LEN 32
+static uint32_t once_of_len[ONCE_LEN]; /* which of them have so many bytes */
 
 static bool is_hex(unsigned char c)
 {
@@ -175,14 +175,15 @@ struct framing {
 
 static enum refusal check_once(tg_str_t name, uint32_t *seen)
 {
-    if (name.len >= 32 || (once_lengths >> name.len & 1) == 0)
+    if (name.len >= ONCE_LEN)
         return ACCEPT;
-    for (unsigned i = 0; i < TG_ARRAY_LEN(once); i++) {
-        if (name.len != once[i].len || strncasecmp(name.ptr, once[i].ptr, name.len) != 0)
+    for (uint32_t left = once_of_len[name.len]; left != 0; left &= left - 1) {
+        const uint32_t bit = left & (0 - left);
+        if (strncasecmp(name.ptr, once[__builtin_ctz(left)].ptr, name.len) != 0)
             continue;
-        if ((*seen >> i & 1) != 0)
+        if ((*seen & bit) != 0)
             return REFUSE_REPEATED;
-        *seen |= UINT32_C(1) << i;
+        *seen |= bit;
     }
     return ACCEPT;
 }
@@ -280,10 +281,14 @@ static enum refusal judge_head(tg_str_t head, tg_str_t method, tg_str_t *target,
 {
     if (head.len > TG_HTTP_HEAD_MAX)
         return judge_size(head.ptr);
-    if (!tg_syntax_lines_end_well(head))
+    switch (tg_syntax_judge_head(head)) {
+    case TG_HEAD_LINE_END:
         return REFUSE_LINE_END;
-    if (!tg_syntax_has_no_controls(head))
+    case TG_HEAD_CONTROL:
         return REFUSE_VALUE;
+    case TG_HEAD_GOOD:
+        break;
+    }
     enum refusal refusal = check_request_line(method, target, minor_version);
     return refusal == ACCEPT ? check_headers(headers, num_headers, minor_version) : refusal;
 }
@@ -348,7 +353,7 @@ __attribute__((constructor)) static void find_real_parser(void)
 {
     memset(marks, '(', sizeof(marks));
     for (size_t i = 0; i < TG_ARRAY_LEN(once); i++)
-        once_lengths |= 1U << once[i].len;
+        once_of_len[once[i].len] |= UINT32_C(1) << i;
     *(void **)(void *)&real_parse_request = dlsym(RTLD_NEXT, "phr_parse_request");
 }
 

@@ -30,27 +30,21 @@ bool tg_syntax_all_in(tg_str_t text, unsigned class)
     return all == class;
 }
 
-/* Both without a branch for each byte: the compiler then looks at sixteen at a time. */
-
-bool tg_syntax_lines_end_well(tg_str_t head)
+tg_syntax_head_t tg_syntax_judge_head(tg_str_t head)
 {
     if (head.len == 0)
-        return true;
-    unsigned char bad = head.ptr[0] == '\n' || head.ptr[head.len - 1] == '\r';
-    for (size_t i = 1; i < head.len; i++)
-        bad |= (unsigned char)((head.ptr[i] == '\n') != (head.ptr[i - 1] == '\r'));
-    return bad == 0;
-}
-
-bool tg_syntax_has_no_controls(tg_str_t head)
-{
-    unsigned char bad = 0;
-    for (size_t i = 0; i < head.len; i++) {
+        return TG_HEAD_GOOD;
+    unsigned char apart = head.ptr[0] == '\n' || head.ptr[head.len - 1] == '\r', control = 0;
+    /* No branch for each byte: the compiler then looks at sixteen at a time. */
+    for (size_t i = 1; i < head.len; i++) {
         unsigned char c = (unsigned char)head.ptr[i];
-        bad |=
+        apart |= (unsigned char)((c == '\n') != (head.ptr[i - 1] == '\r'));
+        control |=
             (unsigned char)(((c < 0x20) & (c != '\t') & (c != '\r') & (c != '\n')) | (c == 0x7f));
     }
-    return bad == 0;
+    if (apart != 0)
+        return TG_HEAD_LINE_END;
+    return control == 0 ? TG_HEAD_GOOD : TG_HEAD_CONTROL;
 }
 
 bool tg_syntax_length(tg_str_t text, uint64_t *out_length)

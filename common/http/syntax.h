@@ -17,10 +17,11 @@ enum {
 /* Whether each byte is in the class; true for no bytes. */
 bool tg_syntax_all_in(tg_str_t text, unsigned class);
 
-/* Of a whole head, in one pass each: whether CR and LF come only together, in this order; whether
- * all bytes but those may stand in a field's value: visible, space, tab, above ASCII. */
-bool tg_syntax_lines_end_well(tg_str_t head);
-bool tg_syntax_has_no_controls(tg_str_t head);
+/* What a whole head that the parser took has besides: CR and LF apart from one another, or other
+ * bytes that no field's value may have, which are control characters but for the tab. Its first
+ * byte is the method's or the version's, and judged there. */
+typedef enum tg_syntax_head { TG_HEAD_GOOD, TG_HEAD_LINE_END, TG_HEAD_CONTROL } tg_syntax_head_t;
+tg_syntax_head_t tg_syntax_judge_head(tg_str_t head);
 
 /* A Content-Length: 1 to 18 digits. */
 bool tg_syntax_length(tg_str_t text, uint64_t *out_length);

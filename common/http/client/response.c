@@ -91,11 +91,6 @@ static tg_response_state_t drop_interim(tg_response_parser_t *parser, char *buf,
     return TG_RESPONSE_MORE;
 }
 
-static bool is_text(tg_str_t head)
-{
-    return tg_syntax_lines_end_well(head) && tg_syntax_has_no_controls(head);
-}
-
 /* Fills `head` if it had not come before. */
 static tg_response_state_t find_head(tg_response_parser_t *parser, char *buf, size_t *inout_len,
                                      struct head *head)
@@ -109,7 +104,7 @@ static tg_response_state_t find_head(tg_response_parser_t *parser, char *buf, si
             return *inout_len > TG_RESPONSE_HEAD_MAX ? TG_RESPONSE_BAD : TG_RESPONSE_MORE;
         }
         if ((size_t)len > TG_RESPONSE_HEAD_MAX || head->code < 100 || head->code > 599 ||
-            head->code == 101 || !is_text((tg_str_t){buf, (size_t)len}))
+            head->code == 101 || tg_syntax_judge_head((tg_str_t){buf, (size_t)len}) != TG_HEAD_GOOD)
             return TG_RESPONSE_BAD;
         if (head->code < 200) {
             if (drop_interim(parser, buf, (size_t)len, inout_len) == TG_RESPONSE_BAD)
