@@ -34,7 +34,7 @@ struct tg_consumer {
     size_t expected_count;
     size_t expected_last; /* where the last message was found */
     char *cluster_id;     /* owned by librdkafka's allocator */
-    bool paused;
+    bool paused, leaving;
 };
 
 /* --- what comes next in each partition --- */
@@ -166,7 +166,7 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err,
 {
     tg_consumer_t *consumer = opaque;
     forget_unclaimed(consumer);
-    if (err == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+    if (err == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS && !consumer->leaving) {
         claim(consumer, rd_kafka_topic_partition_list_copy(partitions));
         return;
     }
@@ -301,6 +301,7 @@ void tg_consumer_close(tg_consumer_t *consumer)
     if (consumer == NULL)
         return;
     if (consumer->rk != NULL) {
+        consumer->leaving = true; /* what comes now is not claimed any more */
         bool left = leave(consumer->rk);
         if (consumer->cluster_id != NULL)
             rd_kafka_mem_free(consumer->rk, consumer->cluster_id);

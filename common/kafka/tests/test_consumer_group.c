@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -87,6 +88,20 @@ static void noted_offsets_are_committed_for_the_group(void **state)
     mock_close(&mock);
 }
 
+/* An assignment that has come, but that nobody has polled for. */
+static void nothing_is_claimed_on_the_way_out(void **state)
+{
+    (void)state;
+    enum { MORE_THAN_THE_DELAY_MS = 4000 };
+    mock_t mock = owner_topic();
+    struct owner o = {.start = {0, 0}};
+    owner_open(&o, &mock);
+    usleep(MORE_THAN_THE_DELAY_MS * 1000);
+    tg_consumer_close(o.consumer);
+    assert_int_equal(o.assigns, 0);
+    mock_close(&mock);
+}
+
 /* librdkafka by itself would wait for its answer. */
 static void a_group_that_does_not_answer_holds_nobody_up(void **state)
 {
@@ -117,6 +132,7 @@ int main(void)
         cmocka_unit_test(a_failed_claim_reads_nothing_until_it_is_tried_again),
         cmocka_unit_test(a_second_member_takes_its_share),
         cmocka_unit_test(noted_offsets_are_committed_for_the_group),
+        cmocka_unit_test(nothing_is_claimed_on_the_way_out),
         cmocka_unit_test(a_group_that_does_not_answer_holds_nobody_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
