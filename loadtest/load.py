@@ -27,6 +27,7 @@ from lib.waiting import until  # noqa: E402
 EVENTS = 1000
 TENANT = "load"
 SENDERS = 4
+PATIENCE = 10  # times that a limit may refuse the same request
 LOCAL = threading.local()  # each sender's connection
 
 
@@ -71,11 +72,20 @@ class Run:
         LOCAL.api = Api(self.stack.url, self.key)
 
     @staticmethod
-    def _send(part):
-        if len(part) == 1:
-            return [LOCAL.api.accept(*part[0])["event_id"]]
-        response = LOCAL.api.batch(part)
+    def _post(part):
+        """The answer; where the plan's limits refuse, once they let it pass."""
+        for _ in range(PATIENCE):
+            response = LOCAL.api.post(*part[0]) if len(part) == 1 else LOCAL.api.batch(part)
+            if response.status_code != 429:
+                break
+            time.sleep(int(response.headers["Retry-After"]))
         assert response.status_code == 202, f"{response.status_code} {response.text[:500]}"
+        return response
+
+    def _send(self, part):
+        response = self._post(part)
+        if len(part) == 1:
+            return [response.json()["event_id"]]
         items = response.json()["items"]
         refused = [item for item in items if item["status"] != "accepted"]
         assert not refused, f"not accepted: {refused[:3]}"

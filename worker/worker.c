@@ -5,7 +5,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
+#include "common/base/time.h"
 #include "common/http/server.h"
 #include "common/observe/log.h"
 #include "common/registry/client.h"
@@ -13,6 +15,7 @@
 #include "worker/upkeep/maintenance.h"
 
 #define MAINTENANCE_PATIENCE_S 300
+#define LEAVE_MS               5000 /* besides worker.drain: longest wait for leaving the group */
 
 struct worker {
     const tg_worker_config_t *config;
@@ -157,11 +160,21 @@ static tg_status_t worker_open(struct worker *worker, tg_error_t *error)
     return status;
 }
 
-/* All threads are asked first and waited for afterwards: they leave at the same time. */
-static void worker_close(struct worker *worker)
+/* All threads are asked first and waited for afterwards: they leave at the same time. False when
+ * one does not: librdkafka waits for its group without end when Kafka says nothing. */
+static bool stop_threads(struct worker *worker)
 {
+    uint64_t until = tg_time_mono_ms() + worker->config->drain_ms + LEAVE_MS;
+    size_t ended = 0;
     for (size_t i = 0; i < worker->thread_count; i++)
         tg_worker_thread_stop(worker->threads[i]);
+    for (size_t i = 0; i < worker->thread_count; i++)
+        ended += tg_worker_thread_wait(worker->threads[i], until);
+    return ended == worker->thread_count;
+}
+
+static void worker_close(struct worker *worker)
+{
     for (size_t i = 0; i < worker->thread_count; i++)
         tg_worker_thread_close(worker->threads[i]);
     free(worker->threads);
@@ -208,6 +221,11 @@ int tg_worker_run(const void *config)
         code = serve(&worker);
     else
         tg_log_error("start_failed", TG_F_TEXT("reason", error.text));
+    if (!stop_threads(&worker)) {
+        /* What it has not stored is read again by the next owner, as after a kill. */
+        tg_log_error("threads_left_behind", TG_F_INT("code", code));
+        _exit(code);
+    }
     worker_close(&worker);
     tg_log_info("worker_stopped", TG_F_INT("code", code));
     return code;

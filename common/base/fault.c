@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "common/base/str.h"
 
@@ -20,7 +21,7 @@
 
 struct point {
     char name[TG_FAULT_NAME_MAX + 1];
-    int signal;
+    int signal;  /* 0: hang */
     uint64_t at; /* the passage that fires, from 1 */
     _Atomic uint64_t passed;
 };
@@ -31,7 +32,8 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static _Noreturn void refuse(const char *setting)
 {
-    (void)fprintf(stderr, "TIDEGATE_FAULT=\"%s\": allowed is name=kill|stop[@N][,...]\n", setting);
+    (void)fprintf(stderr, "TIDEGATE_FAULT=\"%s\": allowed is name=kill|stop|hang[@N][,...]\n",
+                  setting);
     abort();
 }
 
@@ -57,6 +59,8 @@ static bool parse_point(tg_str_t text, struct point *point)
         point->signal = SIGKILL;
     else if (tg_str_eq(action, TG_STR("stop")))
         point->signal = SIGSTOP;
+    else if (tg_str_eq(action, TG_STR("hang")))
+        point->signal = 0;
     else
         return false;
     memcpy(point->name, text.ptr, name_len);
@@ -79,6 +83,15 @@ static void parse_setting(void)
     }
 }
 
+static void fire(const struct point *point)
+{
+    if (point->signal != 0)
+        (void)raise(point->signal);
+    else
+        for (;;)
+            (void)pause();
+}
+
 void tg_fault_point(const char *name)
 {
     assert(name != NULL);
@@ -86,7 +99,7 @@ void tg_fault_point(const char *name)
     for (size_t i = 0; i < point_count; i++) {
         struct point *point = &points[i];
         if (strcmp(point->name, name) == 0 && atomic_fetch_add(&point->passed, 1) + 1 == point->at)
-            (void)raise(point->signal);
+            fire(point);
     }
 }
 

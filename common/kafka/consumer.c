@@ -10,13 +10,11 @@
 
 #include <stdlib.h>
 
-#include "common/base/time.h"
 #include "common/kafka/conf.h"
 #include "common/observe/log.h"
 
 #define ASSIGNED_MAX    4096
 #define SEEK_TIMEOUT_MS 1000
-#define LEAVE_MS        5000 /* longest wait for the group when a consumer is closed */
 #define EXPECT_ANY      (-1) /* a logical offset was assigned */
 
 struct expected {
@@ -281,34 +279,16 @@ tg_status_t tg_consumer_open(const tg_consumer_config_t *config, const tg_consum
     return TG_OK;
 }
 
-/* Revokes through on_rebalance, and leaves the group. False when the group has not let go in time:
- * librdkafka would wait for its answer without end. */
-static bool leave(rd_kafka_t *rk)
-{
-    uint64_t until = tg_time_mono_ms() + LEAVE_MS;
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
-    rd_kafka_error_t *error = rd_kafka_consumer_close_queue(rk, queue);
-    bool closing = error == NULL;
-    rd_kafka_error_destroy(error);
-    while (closing && !rd_kafka_consumer_closed(rk) && tg_time_mono_ms() < until)
-        (void)rd_kafka_queue_poll_callback(queue, 50);
-    rd_kafka_queue_destroy(queue);
-    return !closing || rd_kafka_consumer_closed(rk);
-}
-
 void tg_consumer_close(tg_consumer_t *consumer)
 {
     if (consumer == NULL)
         return;
     if (consumer->rk != NULL) {
-        consumer->leaving = true; /* what comes now is not claimed any more */
-        bool left = leave(consumer->rk);
+        consumer->leaving = true;                    /* what comes now is not claimed any more */
+        (void)rd_kafka_consumer_close(consumer->rk); /* revokes through on_rebalance */
         if (consumer->cluster_id != NULL)
             rd_kafka_mem_free(consumer->rk, consumer->cluster_id);
-        if (left)
-            rd_kafka_destroy(consumer->rk);
-        else /* its end would wait as well: it stays behind, and the group forgets it in time */
-            tg_log_warn("consumer_abandoned", TG_F_INT("waited_ms", LEAVE_MS));
+        rd_kafka_destroy(consumer->rk);
     }
     forget_unclaimed(consumer);
     expected_clear(consumer);

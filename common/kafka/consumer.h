@@ -44,7 +44,8 @@ typedef struct tg_consumer_config {
 TG_NODISCARD tg_status_t tg_consumer_open(const tg_consumer_config_t *config,
                                           const tg_consumer_events_t *events,
                                           tg_consumer_t **out_consumer, tg_error_t *error);
-void tg_consumer_close(tg_consumer_t *consumer); /* leaves the group; NULL is allowed */
+/* Leaves the group, for which librdkafka may wait without end. NULL is allowed. */
+void tg_consumer_close(tg_consumer_t *consumer);
 
 typedef enum tg_consumer_event {
     TG_CONSUMER_NONE,

@@ -142,6 +142,7 @@ def test_settings_change_whole_or_not_at_all(gateway, admin_key, tenant):
         return answer.status_code, answer.json()
 
     until(lambda: admin.get("/admin/v1/limits").status_code == 200, 3, "the gateway knows the bootstrap key")
+    until(lambda: api.get("/v1/kpi/latest").status_code == 200, 3, "and the tenant's")
     assert reload() == (200, {"changed": [], "audited": True})
     gateway.configure(**{"deprecations": DEPRECATED, "http.threads": 7})
     status, refusal = reload()

@@ -55,3 +55,19 @@ def test_a_worker_that_ends_gives_the_upkeep_back(stack, store):
         assert store.owner.rows("SELECT 1 FROM data.leases WHERE expires_at > now()") == []
     finally:
         stack.start("worker")
+
+
+def test_a_worker_with_a_thread_that_hangs_ends_all_the_same(stack, store, tenant, topics, without_worker, seed):
+    """As librdkafka's do when they wait for a group that says nothing."""
+    log = stack.run / "log" / "worker.log"
+    with Load(tenant, seed, pause=0.02) as load:
+        with Service(stack, "worker", fault="worker_leaving=hang", worker_drain="500ms") as worker:
+            worker.wait_ready()
+            until(lambda: len(load.acknowledged) > 100, 15, "the load runs")
+            before = log.read_text().count("threads_left_behind")
+            assert worker.terminate(14) == 0
+            assert log.read_text().count("threads_left_behind") == before + 1
+    with Service(stack, "worker") as worker:
+        worker.wait_ready(40)
+        store.wait_drained(topics, seconds=40)
+        store.check_ledger(tenant.id, load.acknowledged)

@@ -281,6 +281,7 @@ static void *run(void *arg)
     while (!atomic_load(&thread->stopping))
         turn(thread);
     finish(thread);
+    tg_fault_point("worker_leaving");
     tg_thread_drop_all(thread);          /* closing waits for every message */
     tg_consumer_close(thread->consumer); /* leaves the group: the others take over at once */
     thread->consumer = NULL;
@@ -374,13 +375,21 @@ void tg_worker_thread_stop(tg_worker_thread_t *thread)
     atomic_store(&thread->stopping, true);
 }
 
+bool tg_worker_thread_wait(tg_worker_thread_t *thread, uint64_t until_ms)
+{
+    const struct timespec until = {.tv_sec = (time_t)(until_ms / 1000),
+                                   .tv_nsec = (long)(until_ms % 1000) * 1000000};
+    assert(atomic_load(&thread->stopping));
+    if (thread->running && pthread_clockjoin_np(thread->id, NULL, CLOCK_MONOTONIC, &until) == 0)
+        thread->running = false;
+    return !thread->running;
+}
+
 void tg_worker_thread_close(tg_worker_thread_t *thread)
 {
     if (thread == NULL)
         return;
-    tg_worker_thread_stop(thread);
-    if (thread->running)
-        pthread_join(thread->id, NULL);
+    assert(!thread->running);
     tg_consumer_close(thread->consumer);
     tg_assignment_dispose(&thread->assignment);
     tg_builder_destroy(thread->builder);

@@ -38,7 +38,10 @@ TG_NODISCARD tg_status_t tg_worker_thread_open(const tg_worker_env_t *env, unsig
 /* Asks the thread to store what is in hand and leave; returns at once. */
 void tg_worker_thread_stop(tg_worker_thread_t *thread);
 
-/* Waits for the thread's end and frees it. NULL is allowed. */
+/* After tg_worker_thread_stop: whether the thread has ended by then (monotonic ms). */
+bool tg_worker_thread_wait(tg_worker_thread_t *thread, uint64_t until_ms);
+
+/* Frees a thread that has ended. NULL is allowed. */
 void tg_worker_thread_close(tg_worker_thread_t *thread);
 
 typedef struct tg_worker_status {

@@ -102,30 +102,6 @@ static void nothing_is_claimed_on_the_way_out(void **state)
     mock_close(&mock);
 }
 
-/* librdkafka by itself would wait for its answer. */
-static void a_group_that_does_not_answer_holds_nobody_up(void **state)
-{
-    (void)state;
-    enum { SILENCE_MS = 60000, PATIENCE_MS = 30000 };
-    mock_t mock = owner_topic();
-    struct owner o = {.start = {0, 0}};
-    owner_open(&o, &mock);
-    uint64_t until = tg_time_mono_ms() + OWNER_WAIT_MS;
-    tg_consumer_event_t event;
-    while (o.assigned != 2 && tg_time_mono_ms() < until) {
-        rd_kafka_message_t *m = tg_consumer_poll(o.consumer, 50, &event);
-        if (m != NULL)
-            rd_kafka_message_destroy(m);
-    }
-    assert_int_equal(o.assigned, 2);
-    mock_broker_rtt(&mock, SILENCE_MS);
-    until = tg_time_mono_ms() + PATIENCE_MS;
-    tg_consumer_close(o.consumer);
-    assert_true(tg_time_mono_ms() < until);
-    assert_int_equal(o.assigned, 0); /* the owner was told all the same */
-    mock_close(&mock);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -133,7 +109,6 @@ int main(void)
         cmocka_unit_test(a_second_member_takes_its_share),
         cmocka_unit_test(noted_offsets_are_committed_for_the_group),
         cmocka_unit_test(nothing_is_claimed_on_the_way_out),
-        cmocka_unit_test(a_group_that_does_not_answer_holds_nobody_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
