@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
+#include "common/base/thread.h"
 #include "common/http/guard.h"
 #include "common/http/shell/shell.h"
 #include "common/observe/log.h"
@@ -33,14 +34,9 @@ static void *thread_entry(void *arg)
     return NULL;
 }
 
-/* The thread begins with all signals blocked, so that they reach the main thread's sigwait. */
 static tg_status_t start_thread(tg_http_thread_t *thread, tg_error_t *error)
 {
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int code = pthread_create(&thread->id, NULL, thread_entry, thread);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int code = tg_thread_start(&thread->id, thread_entry, thread);
     if (code != 0)
         return tg_error_set(error, TG_NOMEM, "Cannot start a thread: %s.", strerror(code));
     return TG_OK;

@@ -88,7 +88,8 @@ static void noted_offsets_are_committed_for_the_group(void **state)
     mock_close(&mock);
 }
 
-/* An assignment that has come, but that nobody has polled for. */
+/* An assignment that has come, but that nobody has polled for; and nothing else tells that it is
+ * there, so the mock is given more than its three seconds. */
 static void nothing_is_claimed_on_the_way_out(void **state)
 {
     (void)state;
