@@ -23,6 +23,7 @@
 #include "common/http/breaker.h"
 #include "common/http/bytes.h"
 #include "common/http/client/health.h"
+#include "common/http/head.h"
 #include "common/http/resolve.h"
 #include "common/loop/loop.h"
 
@@ -69,10 +70,6 @@ typedef struct tg_http_client_config {
     tg_breaker_config_t breaker;
     tg_http_upkeep_t upkeep;
 } tg_http_client_config_t;
-
-typedef struct tg_http_header {
-    tg_str_t name, value;
-} tg_http_header_t;
 
 typedef struct tg_http_request {
     tg_str_t method;

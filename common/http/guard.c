@@ -1,9 +1,7 @@
 /* How it gets in: the linker exports from this program each symbol that a library on its command
  * line refers to, and the dynamic linker binds libh2o's calls to the first definition in search
  * order, which is the program's. tg_http_guard_check fails the start if a build ever changes that.
- *
- * The checks run on a head that the real parser has accepted, so they need no parser of their own:
- * they look at the same slices again. */
+ */
 #include "common/http/guard.h"
 
 #include <ctype.h>
@@ -12,13 +10,21 @@
 #include <strings.h>
 
 #include "common/http/chunked.h"
+#include "common/http/head.h"
 #include "common/http/phr.h"
 #include "common/http/syntax.h"
 
 typedef int (*parse_request_fn)(const char *, size_t, const char **, size_t *, const char **,
                                 size_t *, int *, struct phr_header *, size_t *, size_t);
 
-static parse_request_fn real_parse_request;
+/* What h2o reads is what tg_head_split writes. */
+_Static_assert(sizeof(struct phr_header) == sizeof(tg_http_header_t) &&
+                   offsetof(struct phr_header, name) == offsetof(tg_http_header_t, name.ptr) &&
+                   offsetof(struct phr_header, name_len) == offsetof(tg_http_header_t, name.len) &&
+                   offsetof(struct phr_header, value) == offsetof(tg_http_header_t, value.ptr) &&
+                   offsetof(struct phr_header, value_len) == offsetof(tg_http_header_t, value.len),
+               "same layout");
+
 static _Atomic uint64_t refused_total;
 
 enum refusal {
@@ -149,18 +155,45 @@ static bool is_known(tg_str_t method)
     return false;
 }
 
-static enum refusal check_request_line(tg_str_t method, tg_str_t *target, int minor_version)
+struct line {
+    tg_str_t method, target;
+    int minor_version;
+};
+
+/* METHOD SP target SP HTTP/d.d */
+static enum refusal split_line(tg_str_t text, struct line *line)
 {
-    if (minor_version != 0 && minor_version != 1)
-        return REFUSE_VERSION;
-    if (method.len == 0 || !tg_syntax_all_in(method, TG_IN_TOKEN))
+    line->method = (tg_str_t){text.ptr, tg_syntax_span(text, TG_IN_TOKEN)};
+    const char *at = text.ptr + line->method.len, *end = text.ptr + text.len;
+    const char *space = at == end ? NULL : memchr(at, ' ', (size_t)(end - at));
+    if (space == NULL)
+        return REFUSE_SYNTAX;
+    if (space != at || line->method.len == 0)
         return REFUSE_METHOD;
-    if (!is_known(method))
+    at = space + 1;
+    space = at == end ? NULL : memchr(at, ' ', (size_t)(end - at));
+    if (space == NULL)
+        return REFUSE_SYNTAX;
+    line->target = (tg_str_t){at, (size_t)(space - at)};
+    at = space + 1;
+    if (end - at != 8 || memcmp(at, "HTTP/", 5) != 0 || !isdigit((unsigned char)at[5]) ||
+        at[6] != '.' || !isdigit((unsigned char)at[7]))
+        return REFUSE_SYNTAX;
+    line->minor_version = at[7] - '0';
+    return at[5] == '1' && line->minor_version <= 1 ? ACCEPT : REFUSE_VERSION;
+}
+
+static enum refusal check_line(tg_str_t text, struct line *line)
+{
+    enum refusal refusal = split_line(text, line);
+    if (refusal != ACCEPT)
+        return refusal;
+    if (!is_known(line->method))
         return REFUSE_UNKNOWN;
-    if (tg_str_eq(method, TG_STR("OPTIONS")) && tg_str_eq(*target, TG_STR("*")))
+    if (tg_str_eq(line->method, TG_STR("OPTIONS")) && tg_str_eq(line->target, TG_STR("*")))
         return ACCEPT;
-    strip_authority(target);
-    return is_path(*target) ? ACCEPT : REFUSE_TARGET;
+    strip_authority(&line->target);
+    return is_path(line->target) ? ACCEPT : REFUSE_TARGET;
 }
 
 static bool is_host(tg_str_t text)
@@ -188,11 +221,10 @@ static enum refusal check_once(tg_str_t name, uint32_t *seen)
     return ACCEPT;
 }
 
-static enum refusal check_framing_header(const struct phr_header *header, int minor_version,
-                                         struct framing *framing)
+static enum refusal check_field(const tg_http_header_t *field, int minor_version,
+                                struct framing *framing)
 {
-    tg_str_t name = {header->name, header->name_len};
-    tg_str_t value = {header->value, header->value_len};
+    tg_str_t name = field->name, value = field->value;
     uint64_t length;
     if (tg_syntax_same(name, "host")) {
         framing->hosts++;
@@ -209,39 +241,25 @@ static enum refusal check_framing_header(const struct phr_header *header, int mi
     return check_once(name, &framing->seen);
 }
 
-static enum refusal check_header(struct phr_header *header, int minor_version,
-                                 struct framing *framing)
-{
-    if (header->name == NULL)
-        return REFUSE_FOLD;
-    if (header->name_len == 0 ||
-        !tg_syntax_all_in((tg_str_t){header->name, header->name_len}, TG_IN_TOKEN))
-        return REFUSE_NAME;
-    /* The real parser leaves white space at the end of a value. */
-    header->value_len = tg_syntax_trim_end((tg_str_t){header->value, header->value_len}).len;
-    return check_framing_header(header, minor_version, framing);
-}
-
 /* A client of HTTP/1.0 does not know interim answers: its 100-continue must be ignored (RFC 9110
  * section 10.1.1), so h2o does not get to see it. */
-static bool is_ignored(const struct phr_header *header, int minor_version)
+static bool is_ignored(const tg_http_header_t *field, int minor_version)
 {
-    return minor_version == 0 &&
-           tg_syntax_same((tg_str_t){header->name, header->name_len}, "expect");
+    return minor_version == 0 && tg_syntax_same(field->name, "expect");
 }
 
-static enum refusal check_headers(struct phr_header *headers, size_t *count, int minor_version)
+static enum refusal check_fields(tg_head_t *head, int minor_version)
 {
     struct framing framing = {0};
     size_t kept = 0;
-    for (size_t i = 0; i < *count; i++) {
-        enum refusal refusal = check_header(&headers[i], minor_version, &framing);
+    for (size_t i = 0; i < head->count; i++) {
+        enum refusal refusal = check_field(&head->fields[i], minor_version, &framing);
         if (refusal != ACCEPT)
             return refusal;
-        if (!is_ignored(&headers[i], minor_version))
-            headers[kept++] = headers[i];
+        if (!is_ignored(&head->fields[i], minor_version))
+            head->fields[kept++] = head->fields[i];
     }
-    *count = kept;
+    head->count = kept;
     if (framing.hosts > 1 || (framing.hosts == 0 && minor_version == 1))
         return REFUSE_HOSTS;
     return framing.lengths > 0 && framing.codings > 0 ? REFUSE_BOTH : ACCEPT;
@@ -260,37 +278,35 @@ static bool is_blank(const char *buf, size_t len)
 /* Which part is too large of a head that goes beyond TG_HTTP_HEAD_MAX. */
 static enum refusal judge_size(const char *buf)
 {
-    size_t start = 0; /* the real parser takes one empty line before the first */
-    while (start < 2 && (buf[start] == '\r' || buf[start] == '\n'))
-        start++;
-    return memchr(buf + start, '\n', TG_HTTP_HEAD_MAX - start) == NULL ? REFUSE_LONG_LINE
-                                                                       : REFUSE_HEAD_SIZE;
+    return memchr(buf, '\n', TG_HTTP_HEAD_MAX) == NULL ? REFUSE_LONG_LINE : REFUSE_HEAD_SIZE;
 }
 
-/* What the real parser could not take, or ACCEPT when it needs more. `parsed` is the number of
- * fields that it had read before: it gives up when there is no room for one more. */
-static enum refusal judge_failure(const char *buf, size_t len, int head, size_t parsed, size_t room)
+/* ACCEPT also for a head that is good so far. */
+static enum refusal judge(const char *buf, size_t len, tg_head_state_t state, tg_head_t *head,
+                          struct line *line)
 {
-    if (head == -1)
-        return parsed == room ? REFUSE_FIELDS : REFUSE_SYNTAX;
-    return len > TG_HTTP_HEAD_MAX ? judge_size(buf) : ACCEPT;
-}
-
-static enum refusal judge_head(tg_str_t head, tg_str_t method, tg_str_t *target, int minor_version,
-                               struct phr_header *headers, size_t *num_headers)
-{
-    if (head.len > TG_HTTP_HEAD_MAX)
-        return judge_size(head.ptr);
-    switch (tg_syntax_judge_head(head)) {
+    if ((head->len > 0 ? head->len : len) > TG_HTTP_HEAD_MAX)
+        return judge_size(buf);
+    enum refusal refusal = head->line.ptr == NULL ? ACCEPT : check_line(head->line, line);
+    if (refusal != ACCEPT)
+        return refusal;
+    switch (state) {
+    case TG_HEAD_WHOLE:
+        return check_fields(head, line->minor_version);
+    case TG_HEAD_MORE:
+        return ACCEPT;
     case TG_HEAD_LINE_END:
         return REFUSE_LINE_END;
     case TG_HEAD_CONTROL:
-        return REFUSE_VALUE;
-    case TG_HEAD_GOOD:
-        break;
+        return head->line.ptr == NULL ? REFUSE_SYNTAX : REFUSE_VALUE;
+    case TG_HEAD_FOLD:
+        return REFUSE_FOLD;
+    case TG_HEAD_NAME:
+        return REFUSE_NAME;
+    case TG_HEAD_FIELDS:
+        return REFUSE_FIELDS;
     }
-    enum refusal refusal = check_request_line(method, target, minor_version);
-    return refusal == ACCEPT ? check_headers(headers, num_headers, minor_version) : refusal;
+    return REFUSE_SYNTAX;
 }
 
 /* The plain bytes that a target begins with: enough to tell which version of the API was meant. */
@@ -306,32 +322,40 @@ static tg_str_t plain_part(tg_str_t target)
     return (tg_str_t){target.ptr, len};
 }
 
+/* One empty line in front of the first is ignored (RFC 9112 section 2.2). */
+static size_t skip_blank(const char *buf, size_t len)
+{
+    return len >= 2 && buf[0] == '\r' && buf[1] == '\n' ? 2 : 0;
+}
+
 int phr_parse_request(const char *buf, size_t len, const char **method, size_t *method_len,
                       const char **path, size_t *path_len, int *minor_version,
                       struct phr_header *headers, size_t *num_headers, size_t last_len)
 {
-    assert(real_parse_request != NULL);
-    const size_t room = *num_headers;
-    enum refusal refusal;
-    *method = *path = NULL;
-    int head = real_parse_request(buf, len, method, method_len, path, path_len, minor_version,
-                                  headers, num_headers, last_len);
-    tg_str_t target = {*path, *path == NULL ? 0 : *path_len}, name = {*method, *method_len};
-    if (head == -1 && is_blank(buf, len))
+    const size_t skip = skip_blank(buf, len);
+    tg_head_t head = {.fields = (tg_http_header_t *)(void *)headers, .room = *num_headers};
+    struct line line = {.minor_version = 1};
+    tg_head_state_t state =
+        tg_head_split(buf + skip, len - skip, last_len > skip ? last_len - skip : 0, &head);
+    enum refusal refusal = judge(buf + skip, len - skip, state, &head, &line);
+    if (refusal == ACCEPT && state == TG_HEAD_MORE)
+        return -2;
+    *method = line.method.ptr;
+    *method_len = line.method.len;
+    *minor_version = line.minor_version;
+    *num_headers = head.count;
+    if (refusal == ACCEPT) {
+        *path = line.target.ptr;
+        *path_len = line.target.len;
+        return (int)(skip + head.len);
+    }
+    if (is_blank(buf, len))
         return -1;
-    if (head < 0)
-        refusal = judge_failure(buf, len, head, *num_headers, room);
-    else
-        refusal = judge_head((tg_str_t){buf, (size_t)head}, name, &target, *minor_version, headers,
-                             num_headers);
-    *path = target.ptr;
-    *path_len = target.len;
-    if (refusal == ACCEPT)
-        return head;
 
     atomic_fetch_add_explicit(&refused_total, 1, memory_order_relaxed);
-    target = plain_part(target);
-    *method = &marks[refusal + (head > 0 && tg_str_eq(name, TG_STR("HEAD")) ? REFUSE_COUNT : 0)];
+    bool is_head = tg_str_eq(line.method, TG_STR("HEAD"));
+    tg_str_t target = plain_part(line.target);
+    *method = &marks[refusal + (is_head ? REFUSE_COUNT : 0)];
     *method_len = 1;
     *path = target.ptr;
     *path_len = target.len;
@@ -349,12 +373,11 @@ ssize_t phr_decode_chunked(struct phr_chunked_decoder *decoder, char *buf, size_
     return rest;
 }
 
-__attribute__((constructor)) static void find_real_parser(void)
+__attribute__((constructor)) static void fill_tables(void)
 {
     memset(marks, '(', sizeof(marks));
     for (size_t i = 0; i < TG_ARRAY_LEN(once); i++)
         once_of_len[once[i].len] |= UINT32_C(1) << i;
-    *(void **)(void *)&real_parse_request = dlsym(RTLD_NEXT, "phr_parse_request");
 }
 
 /* --- for the server --- */
@@ -396,8 +419,7 @@ tg_status_t tg_http_guard_check(tg_error_t *error)
     memcpy(&own_decode, &own, sizeof(own_decode));
 
     uint64_t before = tg_http_guard_refused();
-    bool in_force = real_parse_request != NULL && bound == phr_parse_request &&
-                    real_parse_request != bound && decode == own_decode &&
+    bool in_force = bound == phr_parse_request && decode == own_decode &&
                     guard_refuses(bound, "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n"
                                          "Transfer-Encoding: chunked\r\n\r\n") &&
                     !guard_refuses(bound, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");

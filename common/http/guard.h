@@ -1,6 +1,6 @@
 /* Strictness that h2o 2.2.5 lacks: this program defines phr_parse_request and phr_decode_chunked,
- * which libh2o calls through the PLT, calls the real parser of heads (dlsym RTLD_NEXT), and refuses
- * what it accepted:
+ * which libh2o calls through the PLT, in the place of the library's own. Heads are split by
+ * common/http/head.h; what is refused, there and here:
  *
  *   RFC 9112 section 2.2   bare LF; white space before the first field
  *            section 2.3   versions other than 1.0 and 1.1 (505)

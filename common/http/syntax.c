@@ -30,21 +30,12 @@ bool tg_syntax_all_in(tg_str_t text, unsigned class)
     return all == class;
 }
 
-tg_syntax_head_t tg_syntax_judge_head(tg_str_t head)
+size_t tg_syntax_span(tg_str_t text, unsigned class)
 {
-    if (head.len == 0)
-        return TG_HEAD_GOOD;
-    unsigned char apart = head.ptr[0] == '\n' || head.ptr[head.len - 1] == '\r', control = 0;
-    /* No branch for each byte: the compiler then looks at sixteen at a time. */
-    for (size_t i = 1; i < head.len; i++) {
-        unsigned char c = (unsigned char)head.ptr[i];
-        apart |= (unsigned char)((c == '\n') != (head.ptr[i - 1] == '\r'));
-        control |=
-            (unsigned char)(((c < 0x20) & (c != '\t') & (c != '\r') & (c != '\n')) | (c == 0x7f));
-    }
-    if (apart != 0)
-        return TG_HEAD_LINE_END;
-    return control == 0 ? TG_HEAD_GOOD : TG_HEAD_CONTROL;
+    size_t len = 0;
+    while (len < text.len && (classes[(unsigned char)text.ptr[len]] & class) != 0)
+        len++;
+    return len;
 }
 
 bool tg_syntax_length(tg_str_t text, uint64_t *out_length)
@@ -61,9 +52,18 @@ bool tg_syntax_length(tg_str_t text, uint64_t *out_length)
     return text.len > 0;
 }
 
-tg_str_t tg_syntax_trim_end(tg_str_t text)
+static bool is_white(char c)
 {
-    while (text.len > 0 && (text.ptr[text.len - 1] == ' ' || text.ptr[text.len - 1] == '\t'))
+    return c == ' ' || c == '\t';
+}
+
+tg_str_t tg_syntax_trim(tg_str_t text)
+{
+    while (text.len > 0 && is_white(text.ptr[text.len - 1]))
         text.len--;
+    while (text.len > 0 && is_white(text.ptr[0])) {
+        text.ptr++;
+        text.len--;
+    }
     return text;
 }

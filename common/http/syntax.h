@@ -17,11 +17,8 @@ enum {
 /* Whether each byte is in the class; true for no bytes. */
 bool tg_syntax_all_in(tg_str_t text, unsigned class);
 
-/* What a whole head that the parser took has besides: CR and LF apart from one another, or other
- * bytes that no field's value may have, which are control characters but for the tab. Its first
- * byte is the method's or the version's, and judged there. */
-typedef enum tg_syntax_head { TG_HEAD_GOOD, TG_HEAD_LINE_END, TG_HEAD_CONTROL } tg_syntax_head_t;
-tg_syntax_head_t tg_syntax_judge_head(tg_str_t head);
+/* How many of the first bytes are in the class. */
+size_t tg_syntax_span(tg_str_t text, unsigned class);
 
 /* A Content-Length: 1 to 18 digits. */
 bool tg_syntax_length(tg_str_t text, uint64_t *out_length);
@@ -33,7 +30,7 @@ static inline bool tg_syntax_same(tg_str_t text, const char *lower)
            strncasecmp(text.ptr, lower, text.len) == 0;
 }
 
-/* Without spaces and tabs at the end. */
-tg_str_t tg_syntax_trim_end(tg_str_t text);
+/* Without spaces and tabs at its ends. */
+tg_str_t tg_syntax_trim(tg_str_t text);
 
 #endif

@@ -3,34 +3,8 @@
  * that come in one piece, the usual case, are parsed once. */
 #include "common/http/client/response.h"
 
-#include "common/http/phr.h"
+#include "common/http/head.h"
 #include "common/http/syntax.h"
-
-struct head {
-    int minor_version, code;
-    size_t header_count;
-    struct phr_header headers[TG_RESPONSE_HEADERS_MAX];
-};
-
-/* Bytes of the head, or -2, -1 as the library says. */
-static int parse_head(const char *buf, size_t len, size_t seen, struct head *head)
-{
-    const char *reason;
-    size_t reason_len;
-    head->header_count = TG_ARRAY_LEN(head->headers);
-    return phr_parse_response(buf, len, &head->minor_version, &head->code, &reason, &reason_len,
-                              head->headers, &head->header_count, seen);
-}
-
-static tg_str_t name_of(const struct phr_header *header)
-{
-    return (tg_str_t){header->name, header->name_len};
-}
-
-static tg_str_t value_of(const struct phr_header *header)
-{
-    return tg_syntax_trim_end((tg_str_t){header->value, header->value_len});
-}
 
 struct framing {
     unsigned lengths, codings;
@@ -38,12 +12,9 @@ struct framing {
     uint64_t length;
 };
 
-static void read_framing(const struct phr_header *header, struct framing *framing)
+static void read_framing(tg_str_t name, tg_str_t value, struct framing *framing)
 {
-    tg_str_t name = name_of(header), value = value_of(header);
-    if (name.ptr == NULL || name.len == 0 || !tg_syntax_all_in(name, TG_IN_TOKEN))
-        framing->bad = true;
-    else if (tg_syntax_same(name, "content-length"))
+    if (tg_syntax_same(name, "content-length"))
         framing->bad |= ++framing->lengths > 1 || !tg_syntax_length(value, &framing->length);
     else if (tg_syntax_same(name, "transfer-encoding"))
         framing->bad |= ++framing->codings > 1 || !tg_syntax_same(value, "chunked");
@@ -56,17 +27,32 @@ static bool has_no_body(const tg_response_parser_t *parser)
     return parser->to_head || parser->code == 204 || parser->code == 304;
 }
 
-static tg_response_state_t take_head(tg_response_parser_t *parser, const struct head *head)
+/* HTTP/1.d SP three digits SP reason, which may be empty */
+static bool read_line(tg_str_t line, int *out_minor, int *out_code)
 {
-    assert(head->header_count <= TG_RESPONSE_HEADERS_MAX);
+    int code = 0;
+    if (line.len < 13 || memcmp(line.ptr, "HTTP/1.", 7) != 0 || line.ptr[8] != ' ' ||
+        line.ptr[12] != ' ')
+        return false;
+    for (size_t i = 9; i < 12; i++) {
+        if (line.ptr[i] < '0' || line.ptr[i] > '9')
+            return false;
+        code = code * 10 + (line.ptr[i] - '0');
+    }
+    *out_minor = line.ptr[7] - '0';
+    *out_code = code;
+    return (*out_minor == 0 || *out_minor == 1) && code >= 100 && code <= 599 && code != 101;
+}
+
+static tg_response_state_t take_head(tg_response_parser_t *parser, const tg_head_t *head, int minor)
+{
     struct framing framing = {0};
-    for (size_t i = 0; i < head->header_count; i++)
-        read_framing(&head->headers[i], &framing);
-    if (framing.bad || (framing.lengths > 0 && framing.codings > 0) || head->minor_version > 1 ||
-        (framing.codings > 0 && head->minor_version == 0))
+    for (size_t i = 0; i < head->count; i++)
+        read_framing(head->fields[i].name, head->fields[i].value, &framing);
+    if (framing.bad || (framing.lengths > 0 && framing.codings > 0) ||
+        (framing.codings > 0 && minor == 0))
         return TG_RESPONSE_BAD;
-    parser->code = head->code;
-    parser->keep = head->minor_version == 1 && !framing.close;
+    parser->keep = minor == 1 && !framing.close;
     parser->chunked = framing.codings > 0 && !has_no_body(parser);
     if (has_no_body(parser))
         return TG_RESPONSE_MORE;
@@ -93,27 +79,28 @@ static tg_response_state_t drop_interim(tg_response_parser_t *parser, char *buf,
 
 /* Fills `head` if it had not come before. */
 static tg_response_state_t find_head(tg_response_parser_t *parser, char *buf, size_t *inout_len,
-                                     struct head *head)
+                                     tg_head_t *head)
 {
     while (parser->head_len == 0) {
-        int len = parse_head(buf, *inout_len, parser->seen, head);
-        if (len == -1)
+        tg_head_state_t state = tg_head_split(buf, *inout_len, parser->seen, head);
+        int minor = 0;
+        if ((head->len > 0 ? head->len : *inout_len) > TG_RESPONSE_HEAD_MAX ||
+            (state != TG_HEAD_WHOLE && state != TG_HEAD_MORE))
             return TG_RESPONSE_BAD;
-        if (len == -2) {
+        if (state == TG_HEAD_MORE) {
             parser->seen = *inout_len;
-            return *inout_len > TG_RESPONSE_HEAD_MAX ? TG_RESPONSE_BAD : TG_RESPONSE_MORE;
+            return TG_RESPONSE_MORE;
         }
-        if ((size_t)len > TG_RESPONSE_HEAD_MAX || head->code < 100 || head->code > 599 ||
-            head->code == 101 || tg_syntax_judge_head((tg_str_t){buf, (size_t)len}) != TG_HEAD_GOOD)
+        if (!read_line(head->line, &minor, &parser->code))
             return TG_RESPONSE_BAD;
-        if (head->code < 200) {
-            if (drop_interim(parser, buf, (size_t)len, inout_len) == TG_RESPONSE_BAD)
+        if (parser->code < 200) {
+            if (drop_interim(parser, buf, head->len, inout_len) == TG_RESPONSE_BAD)
                 return TG_RESPONSE_BAD;
             continue;
         }
-        parser->head_len = (size_t)len;
-        parser->seen = (size_t)len;
-        return take_head(parser, head);
+        parser->head_len = head->len;
+        parser->seen = head->len;
+        return take_head(parser, head, minor);
     }
     return TG_RESPONSE_MORE;
 }
@@ -143,7 +130,7 @@ static tg_response_state_t take_chunks(tg_response_parser_t *parser, char *buf, 
 }
 
 static tg_response_state_t find_end(tg_response_parser_t *parser, char *buf, size_t *inout_len,
-                                    struct head *head)
+                                    tg_head_t *head)
 {
     tg_response_state_t state = find_head(parser, buf, inout_len, head);
     if (state != TG_RESPONSE_MORE || parser->head_len == 0)
@@ -177,21 +164,21 @@ size_t tg_response_missing(const tg_response_parser_t *parser, size_t size)
     return parser->head_len == 0 || parser->chunked || end <= size ? 0 : end - size;
 }
 
-static void view(const tg_response_parser_t *parser, char *buf, const struct head *head,
-                 tg_http_header_t *headers, tg_http_response_t *out_response)
+static void view(const tg_response_parser_t *parser, char *buf, tg_head_t *head,
+                 tg_http_response_t *out_response)
 {
     assert(parser->head_len > 0);
     size_t count = 0;
-    for (size_t i = 0; i < head->header_count; i++) {
-        tg_str_t name = name_of(&head->headers[i]);
-        if (concerns_connection(name))
+    for (size_t i = 0; i < head->count; i++) {
+        tg_http_header_t field = head->fields[i];
+        if (concerns_connection(field.name))
             continue;
-        lower(buf + (name.ptr - buf), name.len);
-        headers[count++] = (tg_http_header_t){name, value_of(&head->headers[i])};
+        lower(buf + (field.name.ptr - buf), field.name.len);
+        head->fields[count++] = field;
     }
     *out_response = (tg_http_response_t){
         .code = parser->code,
-        .headers = headers,
+        .headers = head->fields,
         .header_count = count,
         .body = {buf + parser->head_len, has_no_body(parser) ? 0 : parser->body_len},
     };
@@ -202,16 +189,14 @@ tg_response_state_t tg_response_parse(tg_response_parser_t *parser, char *buf, s
 {
     assert(parser->seen <= *inout_len);
     assert(parser->body_len <= parser->max_body);
-    TG_UNINITIALIZED struct head head;
+    tg_head_t head = {.fields = headers, .room = TG_RESPONSE_HEADERS_MAX};
     bool had_head = parser->head_len > 0;
     tg_response_state_t state = find_end(parser, buf, inout_len, &head);
     if (state != TG_RESPONSE_DONE)
         return state;
-    if (had_head) {
-        int len = parse_head(buf, parser->head_len, 0, &head);
-        assert(len > 0 && (size_t)len == parser->head_len); /* parsed the same before */
-    }
-    view(parser, buf, &head, headers, out_response);
+    if (had_head && tg_head_split(buf, parser->head_len, 0, &head) != TG_HEAD_WHOLE)
+        return TG_RESPONSE_BAD; /* cannot be: it was split the same way before */
+    view(parser, buf, &head, out_response);
     return state;
 }
 

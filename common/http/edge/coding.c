@@ -39,8 +39,7 @@ static void skip_white(tg_str_t *text)
 
 tg_status_t tg_coding_read(tg_str_t text, tg_coding_t *out_coding)
 {
-    skip_white(&text);
-    text = tg_syntax_trim_end(text);
+    text = tg_syntax_trim(text);
     if (text.len == 0) {
         *out_coding = TG_CODING_IDENTITY;
         return TG_OK;
@@ -65,11 +64,8 @@ const char *tg_coding_name(tg_coding_t coding)
 
 static tg_str_t take_token(tg_str_t *text)
 {
-    size_t len = 0;
-    while (len < text->len && tg_syntax_all_in((tg_str_t){text->ptr + len, 1}, TG_IN_TOKEN))
-        len++;
-    tg_str_t token = {text->ptr, len};
-    skip(text, len);
+    tg_str_t token = {text->ptr, tg_syntax_span(*text, TG_IN_TOKEN)};
+    skip(text, token.len);
     return token;
 }
 

@@ -73,6 +73,11 @@ static void add_copy(h2o_req_t *raw, const h2o_token_t *token, tg_str_t value)
     h2o_add_header(&raw->pool, &raw->res.headers, token, NULL, copy.base, copy.len);
 }
 
+static void add_server(h2o_req_t *raw)
+{
+    h2o_add_header(&raw->pool, &raw->res.headers, H2O_TOKEN_SERVER, NULL, H2O_STRLIT("tidegate"));
+}
+
 void tg_http_add_header(tg_http_req_t *req, const char *name, tg_str_t value)
 {
     assert(value.len == 0 || (memchr(value.ptr, '\r', value.len) == NULL &&
@@ -110,6 +115,7 @@ static void send_answer(tg_http_req_t *req, int code, const char *content_type, 
     raw->res.reason = tg_http_reason(code);
     if (!has_no_body(code) && content_type != NULL)
         add_copy(raw, H2O_TOKEN_CONTENT_TYPE, tg_str_from(content_type));
+    add_server(raw);
     tg_http_add_header(req, "x-request-id", tg_http_request_id(req));
     tg_http_cors_announce(thread, raw);
     if (thread->context.shutdown_requested || req->close) {
@@ -366,6 +372,7 @@ static void replace_body(h2o_req_t *raw, h2o_ostream_t **slot)
         raw->res.content_length = body.len;
         raw->res.reason = tg_http_reason(raw->res.status);
         raw->res.headers.size = 0;
+        add_server(raw);
         tg_http_cors_announce(thread, raw);
         add_copy(raw, H2O_TOKEN_CONTENT_TYPE, tg_str_from(tg_http_error_type(shape)));
         slot = &stream->super.next;

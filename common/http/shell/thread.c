@@ -410,7 +410,7 @@ static void open_h2o(tg_http_thread_t *thread)
     const tg_http_config_t *limits = &thread->settings->limits;
     h2o_socket_buffer_prototype.mmap_settings = NULL; /* no request goes to a file in /tmp */
     h2o_config_init(&thread->config);
-    thread->config.server_name = h2o_iovec_init(H2O_STRLIT("tidegate"));
+    thread->config.server_name = (h2o_iovec_t){NULL, 0}; /* each answer has it as a header */
     thread->config.max_request_entity_size = largest_body(thread->service) + 1;
     thread->config.http1.upgrade_to_http2 = 0;
     thread->config.http1.req_timeout = h2o_timeout(limits);

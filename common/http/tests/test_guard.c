@@ -160,7 +160,6 @@ static void malformed_heads_are_refused(void **state)
         " GET /a HTTP/1.1\r\n" H "\r\n",
         "GET /a HTTP/1.1 \r\n" H "\r\n",
         "GET /a http/1.1\r\n" H "\r\n",
-        "GET /a HTTP/2.0\r\n" H "\r\n",
         "GET /a HTTP/1,1\r\n" H "\r\n",
         "GET /a HTTP/1.11\r\n" H "\r\n",
         "GET /a HTTP/11.1\r\n" H "\r\n",
@@ -176,13 +175,23 @@ static void malformed_heads_are_refused(void **state)
         "GET ftp://a/a HTTP/1.1\r\n" H "\r\n",
         "G(T /a HTTP/1.1\r\n" H "\r\n",
         "(refused) /a HTTP/1.1\r\n" H "\r\n",
-        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        "GET /a HTTP/x.1\r\n" H "\r\n",
+        "GET /a HTTP/1.x\r\n" H "\r\n",
+        "GET /a HTTP/1.\r\n" H "\r\n",
+        "GET /a \r\n" H "\r\n",
+        "GET \r\n" H "\r\n",
+        "GET\r\n" H "\r\n",
         "\x16\x03\x01\x02\x01\x01\x01\xfc\x03\x03",
         "quit\r\n",
     };
     check_all(cases, TG_ARRAY_LEN(cases), 400);
-    static const char *const versions[] = {"GET /a HTTP/1.2\r\n" H "\r\n"};
-    check_all(versions, 1, 505);
+    static const char *const versions[] = {
+        "GET /a HTTP/1.2\r\n" H "\r\n",
+        "GET /a HTTP/2.0\r\n" H "\r\n",
+        "GET /a HTTP/0.9\r\n" H "\r\n",
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    };
+    check_all(versions, TG_ARRAY_LEN(versions), 505);
 }
 
 static void methods_that_nobody_knows_are_not_implemented(void **state)
@@ -263,6 +272,7 @@ static void refusals_have_the_form_of_their_path(void **state)
         {"/v2?x", "application/problem+json"},
         {"http://h/v2/b", "application/problem+json"},
         {"/v2/%zz", "application/problem+json"},
+        {"/v2/a HTTP/1.1\nX: y\r\nZ: ", "application/problem+json"},
         {"/v1/a", "application/json"},
         {"/v2x", "application/json"},
         {"/", "application/json"},
