@@ -1,5 +1,5 @@
-/* A head that comes whole, as nearly all do, is looked at twice: line by line, and, in wide steps, for
- * bytes that may not be in it. One that comes in pieces is not split before its end is there: a
+/* A head that comes whole, as nearly all do, is looked at twice: line by line, and, in wide steps,
+ * for bytes that may not be in it. One that comes in pieces is not split before its end is there: a
  * client could make each of its bytes cost all those before. */
 #include "common/http/head.h"
 
@@ -27,7 +27,8 @@ static tg_head_state_t judge_bytes(const char *buf, size_t len, size_t seen)
     if (len <= seen)
         return TG_HEAD_WHOLE;
     const unsigned char *bytes = (const unsigned char *)buf;
-    unsigned char apart = seen == 0 && bytes[0] == '\n', control = seen == 0 && is_control(bytes[0]);
+    unsigned char apart = seen == 0 && bytes[0] == '\n',
+                  control = seen == 0 && is_control(bytes[0]);
     /* No branch for each byte: the compiler then looks at sixteen at a time. */
     for (size_t i = seen == 0 ? 1 : seen; i < len; i++) {
         apart |= (unsigned char)((bytes[i] == '\n') != (bytes[i - 1] == '\r'));

@@ -31,8 +31,8 @@ typedef struct tg_head {
                                  space around a value */
 } tg_head_t;
 
-/* Looks at the bytes that have come, of which `seen` were there at an earlier call that needed more.
- * An empty line in front of the first is the caller's to skip; so are limits of size. */
+/* Looks at the bytes that have come, of which `seen` were there at an earlier call that needed
+ * more. An empty line in front of the first is the caller's to skip; so are limits of size. */
 TG_NODISCARD tg_head_state_t tg_head_split(const char *buf, size_t len, size_t seen,
                                            tg_head_t *head);
 

@@ -65,11 +65,25 @@ static bool lease_is_due(const tg_allowance_t *a, int64_t now_ns)
 
 /* --- attached --- */
 
+/* What the rate gives in such a time; a quota gives nothing before its day ends. */
+static int64_t refill_of(const tg_limit_rate_t *rate, int64_t ns)
+{
+    return is_quota(rate) ? 0 : (int64_t)((double)ns * (double)rate->units / 1e9);
+}
+
 /* What the store has, as far as is known here. */
 static int64_t view_of(const tg_allowance_t *a, const tg_limit_rate_t *rate, int64_t now_ns)
 {
-    bool fresh = (state_of(a) & KNOWN) != 0 && now_ns - read_ns(&a->leased_at_ns) <= VIEW_NS;
-    return fresh ? read_ns(&a->store_left) : rate->burst;
+    int64_t since = now_ns - read_ns(&a->leased_at_ns);
+    bool fresh = (state_of(a) & KNOWN) != 0 && since <= VIEW_NS;
+    return fresh ? least(rate->burst, read_ns(&a->store_left) + refill_of(rate, since))
+                 : rate->burst;
+}
+
+/* This gateway's share of it, rounded up: what may be spent before a lease has paid it. */
+static int64_t credit_of(int64_t store, unsigned shares)
+{
+    return (most(store, 0) + shares - 1) / shares;
 }
 
 static tg_allowance_answer_t take_leased(tg_allowance_t *a, const tg_limit_rate_t *rate,
@@ -81,7 +95,7 @@ static tg_allowance_answer_t take_leased(tg_allowance_t *a, const tg_limit_rate_
         continue;
     had = least(had, rate->burst);
     store = least(store, rate->burst - had);
-    int64_t credit = (most(store, 0) + shares - 1) / shares;
+    int64_t credit = credit_of(store, shares);
 
     while (had + credit > 0 && !atomic_compare_exchange_weak(&a->balance, &had, had - cost))
         continue;
@@ -125,18 +139,16 @@ static tg_allowance_answer_t take_alone(tg_allowance_t *a, const tg_limit_rate_t
     }
 }
 
-/* What is leased and not spent becomes the bucket's content, so nothing is given twice. If the
- * store has never answered, the content is our share of the burst, less what was spent on credit.
- */
+/* The bucket of its own begins with what is leased and not spent and with this gateway's share of
+ * what the store had. The store hears of what is taken from that share, before or from now on; what
+ * was leased is paid for, and a debt beyond the share is waited off here. */
 static void detach(tg_allowance_t *a, const tg_limit_rate_t *rate, unsigned shares, int64_t now_ns)
 {
     int64_t burst = share_of_burst(rate, shares);
-    int64_t left = atomic_exchange(&a->balance, 0), had = least(left, burst);
+    int64_t credit = least(credit_of(view_of(a, rate, now_ns), shares), burst);
+    int64_t left = atomic_exchange(&a->balance, 0), had = least(left + credit, burst);
 
-    if ((state_of(a) & KNOWN) == 0)
-        had = burst + left; /* nothing was leased: `left` is what was spent on credit */
-    else
-        atomic_fetch_sub(&a->owed, most(left, 0)); /* paid for; a debt is waited off here */
+    atomic_fetch_sub(&a->owed, most(left, -credit));
     atomic_store(&a->arrival_ns, now_ns + time_of(rate, shares, burst - had));
 }
 

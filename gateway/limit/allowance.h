@@ -4,12 +4,13 @@
  * it while a request waits: each leases blocks ahead and spends them from memory. A lease is
  *
  *   attached   `balance` is what has been leased and not spent. Below zero it is spent on credit:
- *              this gateway's share of what the store was last seen to have, or, after a second
- *              without a lease, of the burst. The next lease pays that first; beyond the credit
- *              requests are refused.
+ *              this gateway's share of what the store was last seen to have and of what the rate
+ *              gave since, or, after a second without a lease, of the burst. The next lease pays
+ *              that first; beyond the credit requests are refused.
  *   detached   the store does not answer: a bucket of this process alone, with the gateway's share
- *              of the limit, by the generic cell rate algorithm (ITU-T I.371, annex A). What is
- *              spent meanwhile is owed, so that the store's bucket is right when it is back.
+ *              of the limit, by the generic cell rate algorithm (ITU-T I.371, annex A), which
+ *              begins with the credit. What is spent meanwhile is owed, so that the store's bucket
+ *              is right when it is back.
  *
  * All that is ever spent, in units: at most burst + rate × time + one block for each gateway, which
  * is what it may hold when the store is full; a block is what the rate gives in 20 ms, at least one

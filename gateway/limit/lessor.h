@@ -16,7 +16,7 @@
 #include "gateway/limit/allowance.h"
 
 #define TG_LESSOR_INFLIGHT_MAX 4096
-#define TG_LESSOR_TIMEOUT_MS   50
+#define TG_LESSOR_TIMEOUT_MS   200 /* credit bridges it; a busy machine must not look cut off */
 
 typedef struct tg_lessor tg_lessor_t;
 

@@ -127,6 +127,30 @@ static void a_small_use_is_never_refused(void **state)
     assert_int_equal(run(&world, 10 * SECOND, 900), 9001);
 }
 
+static void a_store_that_takes_its_time_refuses_nobody_within_the_limit(void **state)
+{
+    (void)state;
+    struct world world;
+    make_world(&world, 1000, 330);
+    world.round_trip_ns = 180 * MS;
+    assert_int_equal(run(&world, 10 * SECOND, 900), 9001);
+}
+
+/* Spent alone at first, it is owed: there is no second burst when the store is back. */
+static void a_lost_lease_does_not_take_the_rest_of_the_burst_away(void **state)
+{
+    (void)state;
+    struct world world;
+    make_world(&world, 100, 1000);
+    run(&world, SECOND / 2, 100);
+    world.store.away = true;
+    for (int i = 0; i < 900; i++, world.now_ns += MS / 20)
+        assert_true(ask(&world, &world.gateways[i % GATEWAYS], 1).admitted);
+    assert_true(tg_allowance_detached(&world.gateways[0].allowance));
+    world.store.away = false;
+    assert_in_range(run(&world, 10 * SECOND, 2000), 950, 1150);
+}
+
 static void twice_the_limit_is_cut_to_it(void **state)
 {
     (void)state;
@@ -305,6 +329,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_small_use_is_never_refused),
+        cmocka_unit_test(a_store_that_takes_its_time_refuses_nobody_within_the_limit),
+        cmocka_unit_test(a_lost_lease_does_not_take_the_rest_of_the_burst_away),
         cmocka_unit_test(a_smaller_plan_holds_at_once),
         cmocka_unit_test(a_small_burst_is_served_though_no_lease_has_come_yet),
         cmocka_unit_test(twice_the_limit_is_cut_to_it),
