@@ -172,9 +172,9 @@ static enum refusal split_line(tg_str_t text, struct line *line)
         return REFUSE_METHOD;
     at = space + 1;
     space = at == end ? NULL : memchr(at, ' ', (size_t)(end - at));
+    line->target = (tg_str_t){at, (size_t)((space == NULL ? end : space) - at)};
     if (space == NULL)
         return REFUSE_SYNTAX;
-    line->target = (tg_str_t){at, (size_t)(space - at)};
     at = space + 1;
     if (end - at != 8 || memcmp(at, "HTTP/", 5) != 0 || !isdigit((unsigned char)at[5]) ||
         at[6] != '.' || !isdigit((unsigned char)at[7]))
@@ -322,6 +322,14 @@ static tg_str_t plain_part(tg_str_t target)
     return (tg_str_t){target.ptr, len};
 }
 
+/* For the form of a refusal: what is there of the first line, if nobody has looked at it. */
+static void guess_line(const char *buf, size_t len, struct line *line)
+{
+    const char *lf = memchr(buf, '\n', len);
+    if (line->method.ptr == NULL && len > 0)
+        (void)check_line((tg_str_t){buf, lf == NULL ? len : (size_t)(lf - buf)}, line);
+}
+
 /* One empty line in front of the first is ignored (RFC 9112 section 2.2). */
 static size_t skip_blank(const char *buf, size_t len)
 {
@@ -353,6 +361,7 @@ int phr_parse_request(const char *buf, size_t len, const char **method, size_t *
         return -1;
 
     atomic_fetch_add_explicit(&refused_total, 1, memory_order_relaxed);
+    guess_line(buf + skip, len - skip, &line);
     bool is_head = tg_str_eq(line.method, TG_STR("HEAD"));
     tg_str_t target = plain_part(line.target);
     *method = &marks[refusal + (is_head ? REFUSE_COUNT : 0)];

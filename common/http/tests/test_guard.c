@@ -288,6 +288,30 @@ static void refusals_have_the_form_of_their_path(void **state)
     }
 }
 
+static void what_is_too_long_still_has_the_form_of_its_path(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *before, *behind;
+    } cases[] = {{"GET /v2/a?", " HTTP/1.1\r\n" H "\r\n"},
+                 {"GET /v2/a?", ""},
+                 {"GET /v2/a HTTP/1.1\r\n" H "X: ", "\r\n\r\n"},
+                 {"GET /v2/a HTTP/1.1\r\n" H "X: ", ""}};
+    char *filler = calloc(1, 40001);
+    assert_non_null(filler);
+    memset(filler, 'x', 40000);
+    for (size_t i = 0; i < TG_ARRAY_LEN(cases); i++) {
+        char *request = NULL;
+        assert_true(asprintf(&request, "%s%s%s", cases[i].before, filler, cases[i].behind) > 0);
+        char *answer = test_exchange(tg_http_server_port(server), request);
+        assert_int_equal(test_code(answer), i < 2 ? 414 : 431);
+        test_assert_has(answer, "content-type: application/problem+json\r\n");
+        free(answer);
+        free(request);
+    }
+    free(filler);
+}
+
 static void dot_segments_do_not_reach_a_handler(void **state)
 {
     (void)state;
@@ -423,6 +447,7 @@ int main(void)
         cmocka_unit_test(old_clients_are_not_told_to_continue),
         cmocka_unit_test(a_refused_head_has_no_body),
         cmocka_unit_test(refusals_have_the_form_of_their_path),
+        cmocka_unit_test(what_is_too_long_still_has_the_form_of_its_path),
         cmocka_unit_test(dot_segments_do_not_reach_a_handler),
         cmocka_unit_test(heads_above_32_KiB_and_100_headers_are_refused),
         cmocka_unit_test(well_formed_requests_pass),
