@@ -1,5 +1,5 @@
-/* A linear walk over some dozens of rows: each row costs a few compares of segment lengths, which
- * is less than a hash of the path would. */
+/* A linear walk over some dozens of rows: each row costs a few compares of numbers that lie close
+ * together, which is less than a hash of the path would. */
 #include "common/http/shell/routes.h"
 
 #include <stdio.h>
@@ -15,8 +15,15 @@ struct row {
     bool rest; /* the row ends in "*", which stands behind `count` segments */
 };
 
+/* What a row says of lengths: most rows are passed over by it. */
+struct brief {
+    uint8_t count, first, last; /* segments; bytes of the first and the last, 0: of any length */
+    bool rest;
+};
+
 struct tg_routes {
     size_t count;
+    struct brief *briefs; /* one for each row, behind them */
     struct row rows[];
 };
 
@@ -47,14 +54,34 @@ static void compile(const tg_http_route_t *route, struct row *row)
     }
 }
 
+static uint8_t length_of(tg_str_t segment)
+{
+    assert(segment.len <= UINT8_MAX);
+    return segment.ptr == NULL ? 0 : (uint8_t)segment.len;
+}
+
+static struct brief brief_of(const struct row *row)
+{
+    struct brief brief = {.count = (uint8_t)row->count, .rest = row->rest};
+    if (row->count > 0) {
+        brief.first = length_of(row->segments[0]);
+        brief.last = length_of(row->segments[row->count - 1]);
+    }
+    return brief;
+}
+
 tg_routes_t *tg_routes_create(const tg_http_route_t *routes, size_t count)
 {
-    tg_routes_t *table = calloc(1, sizeof(*table) + count * sizeof(table->rows[0]));
+    tg_routes_t *table = calloc(1, sizeof(*table) + count * sizeof(table->rows[0]) +
+                                       count * sizeof(table->briefs[0]));
     if (table == NULL)
         return NULL;
     table->count = count;
-    for (size_t i = 0; i < count; i++)
+    table->briefs = (struct brief *)&table->rows[count];
+    for (size_t i = 0; i < count; i++) {
         compile(&routes[i], &table->rows[i]);
+        table->briefs[i] = brief_of(&table->rows[i]);
+    }
     return table;
 }
 
@@ -101,11 +128,18 @@ static bool segment_fits(tg_str_t own, tg_str_t given)
     return own.ptr == NULL ? given.len > 0 : tg_str_eq(own, given);
 }
 
+static bool lengths_fit(const struct brief *brief, const struct path *path)
+{
+    if (brief->rest ? path->count < brief->count : path->count != brief->count)
+        return false;
+    return brief->count == 0 ||
+           ((brief->first == 0 || brief->first == path->segments[0].len) &&
+            (brief->last == 0 || brief->last == path->segments[brief->count - 1].len));
+}
+
 static bool path_fits(const struct row *row, const struct path *path)
 {
-    bool slashes = (row->route->flags & TG_HTTP_ROUTE_SLASHES) != 0;
-    if (row->rest ? path->count < row->count || (path->slash && !slashes)
-                  : path->count != row->count)
+    if (row->rest && path->slash && (row->route->flags & TG_HTTP_ROUTE_SLASHES) == 0)
         return false;
     for (unsigned i = 0; i < row->count; i++)
         if (!segment_fits(row->segments[i], path->segments[i]))
@@ -183,7 +217,7 @@ tg_status_t tg_routes_find(const tg_routes_t *routes, tg_str_t method, tg_str_t 
     out_match->allow[0] = '\0';
     for (size_t i = 0; i < routes->count; i++) {
         const struct row *row = &routes->rows[i];
-        if (!path_fits(row, &parts))
+        if (!lengths_fit(&routes->briefs[i], &parts) || !path_fits(row, &parts))
             continue;
         if (method_fits(row, method))
             return take_names(row, &parts, arena, out_match);
