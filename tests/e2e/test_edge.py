@@ -69,7 +69,7 @@ def test_nothing_behind_a_malformed_message_is_seen(stack, demo, path, form):
     key = demo.session.headers["X-API-Key"]
     behind = GET.format(path="/health", key=key) + "\r\n"
     for message, code in MALFORMED:
-        answer = talk(stack.url, (message.format(path=path, key=key) + behind).encode("latin-1"), wait=2)
+        answer = talk(stack.url, (message.format(path=path, key=key) + behind).encode("latin-1"))
         said = message[:120], answer[:200]
         assert status_of(answer) == code, said
         assert len(re.findall(rb"HTTP/1\.1 \d", answer)) == 1, said
@@ -97,7 +97,7 @@ def test_a_401_says_what_it_wants(stack):
 
 def test_old_clients_are_not_told_to_continue(stack, demo):
     answer = talk(stack.url, (POST.format(path="/v2/events", key=demo.session.headers["X-API-Key"]).replace("/1.1", "/1.0")
-                              + "Expect: 100-continue\r\nContent-Length: 2\r\n\r\n[]").encode(), wait=2)
+                              + "Expect: 100-continue\r\nContent-Length: 2\r\n\r\n[]").encode())
     assert status_of(answer) not in (None, 100) and b" 100 " not in answer
 
 
@@ -109,7 +109,7 @@ def test_100_continue_comes_before_the_body_is_sent(stack, demo):
         assert connection.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
         connection.sendall(b"[]")
         assert status_of(connection.recv(1000)) == 400  # no events
-    answer = talk(stack.url, (head + "Expect: 100-continue\r\nContent-Length: 999999999\r\n\r\n").encode(), wait=2)
+    answer = talk(stack.url, (head + "Expect: 100-continue\r\nContent-Length: 999999999\r\n\r\n").encode())
     assert status_of(answer) == 413
 
 
@@ -138,7 +138,7 @@ def test_what_is_not_there_is_told_in_the_form_of_its_path(stack):
 
 
 def test_options_of_the_whole_server(stack):
-    answer = talk(stack.url, b"OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", wait=2)
+    answer = talk(stack.url, b"OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     assert status_of(answer) == 204
     assert set(headers_of(answer)["allow"].split(", ")) == {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
@@ -164,7 +164,7 @@ def test_head_is_get_without_its_body(demo):
 ])
 def test_no_writing_of_a_path_changes_its_route(stack, demo, path, code):
     answer = talk(stack.url, (GET.format(path=path, key=demo.session.headers["X-API-Key"])
-                              + "Connection: close\r\n\r\n").encode(), wait=5)
+                              + "Connection: close\r\n\r\n").encode())
     assert status_of(answer) == code, answer[:300]
 
 
@@ -225,10 +225,10 @@ def test_one_address_has_only_so_many_connections(edge):
     host, port = edge.removeprefix("http://").split(":")
     held = [socket.create_connection((host, int(port)), timeout=5) for _ in range(8)]
     try:
-        refused = lambda: re.search(rb"^HTTP/1.1 429 .*too_many_connections", talk(edge, b"", wait=5), re.DOTALL)
+        refused = lambda: re.search(rb"^HTTP/1.1 429 .*too_many_connections", talk(edge, b""), re.DOTALL)
         until(refused, 10, "a refusal")
     finally:
         for connection in held:
             connection.close()
-    until(lambda: status_of(talk(edge, b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", wait=5)) == 200,
+    until(lambda: status_of(talk(edge, b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")) == 200,
           10, "room again")

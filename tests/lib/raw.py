@@ -4,8 +4,8 @@ import re
 import socket
 
 
-def talk(url, request, wait=0.3):
-    """What is answered until the other side closes or is silent for `wait` seconds."""
+def talk(url, request, wait=10):
+    """What is answered until the other side closes, as it should, or is silent for `wait` seconds."""
     host, port = url.removeprefix("http://").split(":")
     answer = b""
     with socket.create_connection((host, int(port)), timeout=5) as connection:

@@ -2,8 +2,8 @@
  *
  * The head and the body go out in one writev; reading stays on for the connection's whole life, so
  * a kept one that the other side closes is noticed at once and costs no change of interest per
- * call. Before a kept connection is used again its socket is peeked at: an upstream that is
- * shutting down may have closed it in this very turn. */
+ * call. An upstream that is shutting down may have closed it in this very turn: a call that may be
+ * repeated then goes to a fresh one, for any other the socket is peeked at before. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -260,13 +260,13 @@ static bool is_alive(const struct conn *conn)
            errno == EAGAIN;
 }
 
-/* A kept connection that is still open, or NULL. */
-static struct conn *take_idle(struct instance *instance)
+/* A kept connection, or NULL. */
+static struct conn *take_idle(struct instance *instance, bool surely_open)
 {
     while (!h2o_linklist_is_empty(&instance->idle)) {
         struct conn *conn = H2O_STRUCT_FROM_MEMBER(struct conn, idle_link, instance->idle.next);
         h2o_linklist_unlink(&conn->idle_link);
-        if (is_alive(conn))
+        if (!surely_open || is_alive(conn))
             return conn;
         (void)conn_close(conn);
     }
@@ -277,7 +277,7 @@ static struct conn *take_idle(struct instance *instance)
 static tg_status_t start_call(tg_http_call_t *call, bool fresh)
 {
     struct instance *instance = call->instance;
-    struct conn *conn = fresh ? NULL : take_idle(instance);
+    struct conn *conn = fresh ? NULL : take_idle(instance, !call->idempotent);
     if (conn != NULL) {
         conn_give(conn, call);
         conn_send(conn);
