@@ -113,6 +113,7 @@ bool tg_gate_admit(tg_http_req_t *req, const tg_gateway_thread_t *thread, tg_rou
         .plan = tenant->plan,
         .class = class,
         .body_bytes = (int64_t)tg_http_body(req).len,
+        .now_us = tg_http_started_us(req),
     };
     TG_UNINITIALIZED char limit[TG_LIMIT_TEXT_MAX], policy[TG_LIMIT_TEXT_MAX];
     tg_verdict_t verdict;

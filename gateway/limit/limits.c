@@ -75,23 +75,18 @@ static tg_tenant_limits_t *limits_of(tg_limits_t *limits, const tg_limit_request
     return tenant;
 }
 
-static int64_t now_ns(void)
-{
-    return (int64_t)tg_time_mono_us() * 1000;
-}
-
 static tg_limit_rate_t rate_of(int64_t units, int64_t burst)
 {
     return (tg_limit_rate_t){.units = units, .period_s = 1, .burst = burst};
 }
 
 static tg_allowance_answer_t take(const tg_charge_t *charge, unsigned allowance,
-                                  const tg_limit_rate_t *rate, int64_t cost)
+                                  const tg_limit_rate_t *rate, int64_t cost, uint64_t now_us)
 {
     tg_tenant_limits_t *tenant = charge->tenant;
     tg_allowance_answer_t answer =
         tg_allowance_take(&tenant->allowances[allowance], rate, tg_lessor_shares(charge->lessor),
-                          now_ns(), cost);
+                          (int64_t)now_us * 1000, cost);
     if (answer.wants_lease)
         tg_lessor_lease(charge->lessor, tg_str_from(tenant->id), name_of(allowance),
                         &tenant->allowances[allowance], rate);
@@ -106,7 +101,7 @@ static void pay(const tg_charge_t *charge, unsigned allowance, const tg_limit_ra
     if (cost > TG_LIMIT_UNITS_MAX)
         cost = TG_LIMIT_UNITS_MAX;
     tg_allowance_charge(&charge->tenant->allowances[allowance], rate,
-                        tg_lessor_shares(charge->lessor), now_ns(), cost);
+                        tg_lessor_shares(charge->lessor), (int64_t)tg_time_mono_us() * 1000, cost);
 }
 
 /* One limit of the list that a request has to pass. */
@@ -150,11 +145,12 @@ static int64_t until_midnight_ns(void)
 }
 
 /* Passes the tolls in order; at a refusal gives back what was paid. */
-static void pass(tg_charge_t *charge, const struct toll *tolls, size_t count, tg_verdict_t *verdict)
+static void pass(tg_charge_t *charge, const struct toll *tolls, size_t count, uint64_t now_us,
+                 tg_verdict_t *verdict)
 {
     for (size_t i = 0; i < count; i++) {
         tg_allowance_answer_t answer =
-            take(charge, tolls[i].allowance, &tolls[i].rate, tolls[i].cost);
+            take(charge, tolls[i].allowance, &tolls[i].rate, tolls[i].cost, now_us);
         if (i == 0)
             verdict->requests = answer;
         if (answer.admitted)
@@ -206,7 +202,7 @@ tg_status_t tg_limits_admit(tg_limits_t *limits, tg_lessor_t *lessor,
         out_verdict->other.retry_after_ns = TG_US_PER_SECOND * 1000;
         return TG_OK;
     }
-    pass(charge, tolls, count, out_verdict);
+    pass(charge, tolls, count, request->now_us, out_verdict);
     if (out_verdict->refused != TG_LIMIT_NONE)
         tg_charge_end(charge);
     return TG_OK;

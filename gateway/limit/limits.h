@@ -53,6 +53,7 @@ typedef struct tg_limit_request {
     const tg_plan_t *plan;
     tg_route_class_t class;
     int64_t body_bytes;
+    uint64_t now_us; /* monotonic */
 } tg_limit_request_t;
 
 /* TG_NOMEM aside, the verdict says all. When admitted, the charge must be ended. */

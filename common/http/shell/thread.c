@@ -16,6 +16,7 @@
 #include <stdlib.h>
 
 #include "common/base/hash.h"
+#include "common/base/thread.h"
 #include "common/http/shell/shell.h"
 #include "common/observe/log.h"
 
@@ -533,6 +534,7 @@ static void report_start(tg_http_thread_t *thread, tg_status_t status, const tg_
 void tg_http_thread_main(tg_http_thread_t *thread)
 {
     tg_error_t error = {.status = TG_INTERNAL};
+    tg_thread_never_cancelled();
     tg_status_t status = thread_open(thread, &error);
     report_start(thread, status, &error);
     if (status == TG_OK)

@@ -83,6 +83,7 @@ static tg_verdict_t ask(struct gateway *gateway, const tg_plan_t *plan, tg_str_t
         .plan = plan,
         .class = TG_CLASS_INGEST,
         .body_bytes = 100,
+        .now_us = tg_time_mono_us(),
     };
     assert_int_equal(tg_limits_admit(gateway->limits, gateway->lessor, &request, charge, &verdict),
                      TG_OK);
