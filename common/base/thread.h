@@ -15,7 +15,8 @@
 TG_NODISCARD int tg_thread_start(pthread_t *out_id, void *(*run)(void *arg), void *arg);
 
 /* Says of the calling thread what holds for all here. While it is not said, glibc takes precautions
- * around each blocking call, two atomic exchanges, which show where such calls are most of the work. */
+ * around each blocking call, two atomic exchanges, which show where such calls are most of the
+ * work. */
 void tg_thread_never_cancelled(void);
 
 #endif
