@@ -21,6 +21,9 @@
     1000 /* of the last thousand calls: what an instance that falls silent has                     \
           * on its way must find another place at once */
 
+#define HEAD_ROOM  1024 /* bytes of a usual head */
+#define SPARES_MAX 64   /* calls */
+
 static void dispatch(tg_http_call_t *call);
 
 /* --- the end of a call --- */
@@ -60,6 +63,40 @@ static void forget_result(tg_http_call_t *call)
     call->counted = false;
 }
 
+/* A call with such room, whose other fields say nothing, or NULL when out of memory. */
+static tg_http_call_t *take_spare(tg_http_client_t *client, size_t head_room)
+{
+    if (head_room < HEAD_ROOM)
+        head_room = HEAD_ROOM;
+    if (head_room > HEAD_ROOM || client->spare_count == 0) {
+        tg_http_call_t *call = malloc(sizeof(*call) + head_room);
+        if (call != NULL)
+            call->head_room = head_room;
+        return call;
+    }
+    h2o_linklist_t *first = client->spares.next;
+    h2o_linklist_unlink(first);
+    client->spare_count--;
+    return H2O_STRUCT_FROM_MEMBER(tg_http_call_t, link, first);
+}
+
+static void spare_or_free(tg_http_call_t *call)
+{
+    tg_http_client_t *client = call->client;
+    if (call->head_room > HEAD_ROOM || client->spare_count == SPARES_MAX) {
+        free(call);
+        return;
+    }
+    h2o_linklist_insert(client->spares.next, &call->link); /* to the front: it is in the cache */
+    client->spare_count++;
+}
+
+static void free_spares(tg_http_client_t *client)
+{
+    while (client->spare_count > 0)
+        free(take_spare(client, 0));
+}
+
 static void call_free(tg_http_call_t *call)
 {
     assert(call->conn == NULL);
@@ -67,7 +104,7 @@ static void call_free(tg_http_call_t *call)
     tg_timer_stop(&call->timer);
     assert(call->client->calls > 0);
     call->client->calls--;
-    free(call);
+    spare_or_free(call);
 }
 
 static void call_finish(tg_http_call_t *call, tg_status_t status,
@@ -294,11 +331,12 @@ static tg_http_call_t *call_create(tg_http_client_t *client, const tg_http_reque
     assert(request->body.ptr != NULL || request->body.len == 0);
     assert(request->method.len > 0 && request->target.len > 0);
     size_t size = head_size(client, request);
-    tg_http_call_t *call = malloc(sizeof(*call) + size);
+    tg_http_call_t *call = take_spare(client, size);
     if (call == NULL)
         return NULL;
     *call = (tg_http_call_t){
         .client = client,
+        .head_room = call->head_room,
         .idempotent = request->idempotent,
         .to_head = tg_str_eq(request->method, TG_STR("HEAD")),
         .tells_deadline = request->deadline_name.len > 0,
@@ -307,7 +345,7 @@ static tg_http_call_t *call_create(tg_http_client_t *client, const tg_http_reque
         .body = request->body,
     };
     call->head_len = write_head(client, request, call->head);
-    assert(call->head_len <= size);
+    assert(call->head_len <= size && size <= call->head_room);
     client->calls++;
     return call;
 }
@@ -423,6 +461,7 @@ tg_status_t tg_http_client_open(tg_loop_t *loop, const tg_http_client_config_t *
     client->loop = loop;
     client->config = *config;
     client->retry_credit = RETRY_CREDIT_FIRST;
+    h2o_linklist_init_anchor(&client->spares);
     tg_hash_random(&client->random, sizeof(client->random));
     client->random |= 1;
     client->name = strdup(config->name);
@@ -449,6 +488,7 @@ void tg_http_client_close(tg_http_client_t *client)
     for (size_t i = 0; i < client->instance_count; i++)
         if (client->instances[i].used)
             tg_client_conn_close_all(&client->instances[i]);
+    free_spares(client);
     free(client->name);
     free(client);
 }

@@ -45,6 +45,8 @@ struct tg_http_client {
     tg_http_client_config_t config;
     char *name;
     size_t calls;
+    h2o_linklist_t spares; /* ended calls of usual size, for the next ones */
+    size_t spare_count;
     unsigned retry_credit; /* each call adds 1, each retry takes TG_CLIENT_RETRY_COST */
     uint32_t random;
     tg_timer_t upkeep;
@@ -64,7 +66,7 @@ enum call_step {
 };
 
 struct tg_http_call {
-    h2o_linklist_t link; /* in instance->waiting */
+    h2o_linklist_t link; /* in instance->waiting, or client->spares */
     tg_http_client_t *client;
     struct instance *instance;
     struct conn *conn; /* CALL_ON_CONN */
@@ -83,7 +85,8 @@ struct tg_http_call {
     void *arg;
     tg_str_t body;
     bool tells_deadline; /* the head's last header is the deadline's, its value not written */
-    size_t head_len;     /* without its end, which each try writes for itself */
+    size_t head_room;
+    size_t head_len; /* without its end, which each try writes for itself */
     char head[];
 };
 
