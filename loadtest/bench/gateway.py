@@ -147,14 +147,20 @@ def _ms(stack, ms):
 
 
 def _in_turn(sides, times, ask):
-    """What `ask` gives, the middle of `times` for each side and figure. The sides take short turns, each time another
-    one first, so that a slow second of the machine's is not one side's."""
+    """What `ask` gives, the middle of `times` for each side and figure, and of its ratios to nginx's figure in the same
+    turn. The sides take short turns, each time another one first, so that a slow second of the machine's is not one
+    side's."""
     had = {name: [] for name in sides}
     names = list(sides)
     for turn in range(times):
         for name in names[turn % len(names) :] + names[: turn % len(names)]:
             had[name].append(ask(sides[name]))
-    return {name: {figure: middle(turns, figure) for figure in turns[0]} for name, turns in had.items()}
+    pairs = {name: list(zip(turns, had["nginx"], strict=True)) for name, turns in had.items()}
+    return {
+        name: {figure: middle(turns, figure) for figure in turns[0]}
+        | {f"{figure}_ratio": median(own[figure] / other[figure] for own, other in pairs[name]) for figure in turns[0]}
+        for name, turns in had.items()
+    }
 
 
 def _costs(stack, sides, stub, keys):
@@ -180,9 +186,9 @@ def _costs(stack, sides, stub, keys):
         return {"one_p50_us": had["p50_ms"] * 1000, "one_us": had["us"]}
 
     had = [
-        _in_turn(getting, 8, closed("get", get)),
-        _in_turn(sides, 8, closed("post", post)),
-        _in_turn(getting, 5, opened),
+        _in_turn(getting, 16, closed("get", get)),
+        _in_turn(sides, 12, closed("post", post)),
+        _in_turn(getting, 12, opened),
     ]
     with _together(stub):
         had.append(_in_turn(getting, 3, alone))
@@ -218,28 +224,30 @@ def _sides(stack, stub, keys, open_here):
 
 
 def _proxy_results(value, others, memory):
-    for kind in ("get", "post"):
-        us = {side: value[f"{side}_{kind}_us"] for side in ("ours", "nginx", "haproxy", "hello")}
-        bundled = f"; in bundles {value['bundled_post_us']:.1f} µs" if kind == "post" else ""
+    def beside(figure, unit, digits=1):
+        return f"nginx {value[f'nginx_{figure}']:.{digits}f}, HAProxy {value[f'haproxy_{figure}']:.{digits}f} {unit}"
+
+    for kind, side in (("get", "ours"), ("post", "bundled")):
+        alone = f"; each alone {value['ours_post_us']:.1f} µs, × {value['ours_post_us_ratio']:.2f}"
         yield Result(
             name=f"proxied {kind.upper()}, {CONNECTIONS} connections",
-            unit="µs CPU",
-            ours=us["ours"],
-            bar=round(us["nginx"], 2),
-            raw=f"nginx {us['nginx']:.1f}, HAProxy {us['haproxy']:.1f}, h2o hello world {us['hello']:.1f} µs",
-            detail=f"{value[f'ours_{kind}_rps']:,.0f}/s of one processor, nginx {value[f'nginx_{kind}_rps']:,.0f}, "
-            f"HAProxy {value[f'haproxy_{kind}_rps']:,.0f}{bundled}",
+            unit="× nginx",
+            ours=value[f"{side}_{kind}_us_ratio"],
+            bar=1,
+            raw=f"{value[f'{side}_{kind}_us']:.1f} µs CPU; {beside(f'{kind}_us', 'µs')}; "
+            f"h2o hello world {value[f'hello_{kind}_us']:.1f} µs",
+            detail=f"{value[f'{side}_{kind}_rps']:,.0f}/s of one processor, nginx {value[f'nginx_{kind}_rps']:,.0f}, "
+            f"HAProxy {value[f'haproxy_{kind}_rps']:,.0f}{alone if kind == 'post' else ''}",
             others=others,
             figures=value,
         )
     yield Result(
         name=f"… p99 at {RATE:,}/s",
-        unit="ms",
-        ours=value["ours_open_p99_ms"],
-        bar=round(value["nginx_open_p99_ms"], 2),
-        raw=f"nginx {value['nginx_open_p99_ms']:.2f}, HAProxy {value['haproxy_open_p99_ms']:.2f} ms",
-        detail=f"CPU at that rate {value['ours_open_us']:.1f} µs, nginx {value['nginx_open_us']:.1f}, "
-        f"HAProxy {value['haproxy_open_us']:.1f}",
+        unit="× nginx",
+        ours=value["ours_open_p99_ms_ratio"],
+        bar=1,
+        raw=f"{value['ours_open_p99_ms']:.2f} ms; {beside('open_p99_ms', 'ms', 2)}",
+        detail=f"CPU at that rate {value['ours_open_us']:.1f} µs; {beside('open_us', 'µs')}",
         others=others,
     )
     yield Result(
