@@ -330,6 +330,15 @@ static void guess_line(const char *buf, size_t len, struct line *line)
         (void)check_line((tg_str_t){buf, lf == NULL ? len : (size_t)(lf - buf)}, line);
 }
 
+/* Makes the line what the server knows a refused head by. */
+static void mark(enum refusal refusal, const char *buf, size_t len, struct line *line)
+{
+    atomic_fetch_add_explicit(&refused_total, 1, memory_order_relaxed);
+    guess_line(buf, len, line);
+    size_t head = tg_str_eq(line->method, TG_STR("HEAD")) ? REFUSE_COUNT : 0;
+    *line = (struct line){{&marks[refusal + head], 1}, plain_part(line->target), 1};
+}
+
 /* One empty line in front of the first is ignored (RFC 9112 section 2.2). */
 static size_t skip_blank(const char *buf, size_t len)
 {
@@ -348,29 +357,20 @@ int phr_parse_request(const char *buf, size_t len, const char **method, size_t *
     enum refusal refusal = judge(buf + skip, len - skip, state, &head, &line);
     if (refusal == ACCEPT && state == TG_HEAD_MORE)
         return -2;
+    if (refusal != ACCEPT) {
+        if (is_blank(buf, len))
+            return -1;
+        mark(refusal, buf + skip, len - skip, &line);
+        head.count = 0;
+        head.len = len - skip; /* the rest cannot be understood: the connection closes */
+    }
     *method = line.method.ptr;
     *method_len = line.method.len;
+    *path = line.target.ptr;
+    *path_len = line.target.len;
     *minor_version = line.minor_version;
     *num_headers = head.count;
-    if (refusal == ACCEPT) {
-        *path = line.target.ptr;
-        *path_len = line.target.len;
-        return (int)(skip + head.len);
-    }
-    if (is_blank(buf, len))
-        return -1;
-
-    atomic_fetch_add_explicit(&refused_total, 1, memory_order_relaxed);
-    guess_line(buf + skip, len - skip, &line);
-    bool is_head = tg_str_eq(line.method, TG_STR("HEAD"));
-    tg_str_t target = plain_part(line.target);
-    *method = &marks[refusal + (is_head ? REFUSE_COUNT : 0)];
-    *method_len = 1;
-    *path = target.ptr;
-    *path_len = target.len;
-    *minor_version = 1;
-    *num_headers = 0;
-    return (int)len; /* the rest cannot be understood: all is consumed, and the connection closes */
+    return (int)(skip + head.len);
 }
 
 ssize_t phr_decode_chunked(struct phr_chunked_decoder *decoder, char *buf, size_t *bufsz)
