@@ -147,7 +147,7 @@ static void call(struct flight *flight, uint64_t deadline_at_ms)
         .header_count = TG_ARRAY_LEN(headers),
         .body = tg_buf_view(&flight->body),
         .deadline_at_ms = deadline_at_ms,
-        .deadline_name = TG_STR("x-tidegate-deadline-ms"),
+        .deadline_name = TG_STR(TG_HTTP_DEADLINE_HEADER),
     };
     flight->call = tg_http_client_call(gather->config.client, &request, on_answer, flight);
 }

@@ -253,7 +253,7 @@ static void forward(struct exchange *exchange)
         .header_count = build_headers(exchange, &texts, headers),
         .body = tg_http_body(req),
         .deadline_at_ms = upstream_deadline(exchange),
-        .deadline_name = TG_STR("x-tidegate-deadline-ms"),
+        .deadline_name = TG_STR(TG_HTTP_DEADLINE_HEADER),
         .idempotent = strcmp(exchange->route->method, "GET") == 0,
     };
     exchange->step = STEP_CALLED;

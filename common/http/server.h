@@ -221,6 +221,9 @@ void tg_http_add_header(tg_http_req_t *req, const char *name, tg_str_t value);
 #define TG_HTTP_COST_HEADER "x-tidegate-cost"
 void tg_http_add_cost(tg_http_req_t *req, uint64_t cost);
 
+/* How many ms a service behind the gateway has left to answer a request; the shell obeys it. */
+#define TG_HTTP_DEADLINE_HEADER "x-tidegate-deadline-ms"
+
 /* Sends the answer and ends the request. The body is copied or, with the other two, taken. */
 void tg_http_reply(tg_http_req_t *req, int code, const char *content_type, tg_str_t body);
 void tg_http_reply_buf(tg_http_req_t *req, int code, const char *content_type, tg_buf_t *body);

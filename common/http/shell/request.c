@@ -314,7 +314,7 @@ static bool pass_route(tg_http_req_t *req)
 static void take_deadline(tg_http_req_t *req)
 {
     uint64_t left = 0;
-    if (tg_str_to_u64(tg_http_header(req, "x-tidegate-deadline-ms"), &left) != TG_OK)
+    if (tg_str_to_u64(tg_http_header(req, TG_HTTP_DEADLINE_HEADER), &left) != TG_OK)
         return;
     uint64_t now = tg_loop_now_ms(req->thread->loop);
     if (left < req->deadline_at_ms - now)
