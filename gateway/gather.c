@@ -4,6 +4,7 @@
 #include <h2o.h>
 #include <stdlib.h>
 
+#include "common/http/server.h"
 #include "gateway/metrics.h"
 
 /* A bundle on its way. A slot is NULL once its item was cancelled. */
