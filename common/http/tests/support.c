@@ -31,6 +31,36 @@ tg_http_config_t test_config(void)
     };
 }
 
+tg_http_config_t test_short_config(void)
+{
+    tg_http_config_t config = test_config();
+    config.header_timeout_ms = 600;
+    config.idle_timeout_ms = 1000;
+    config.write_timeout_ms = 600;
+    config.deadline_ms = 1500;
+    config.max_inflight = 20;
+    return config;
+}
+
+void test_on_hello(tg_http_req_t *req, void *thread_ctx)
+{
+    (void)thread_ctx;
+    tg_http_add_header(req, "cache-control", TG_STR("no-store"));
+    tg_http_reply(req, 200, "text/plain", TG_STR("Hello"));
+}
+
+void test_on_echo(tg_http_req_t *req, void *thread_ctx)
+{
+    (void)thread_ctx;
+    tg_http_reply(req, 200, "application/octet-stream", tg_http_body(req));
+}
+
+void test_on_empty(tg_http_req_t *req, void *thread_ctx)
+{
+    (void)thread_ctx;
+    tg_http_reply(req, 204, NULL, (tg_str_t){NULL, 0});
+}
+
 static struct sockaddr_in loopback(uint16_t port)
 {
     return (struct sockaddr_in){.sin_family = AF_INET,

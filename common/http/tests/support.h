@@ -17,6 +17,14 @@
 /* A configuration with short timeouts and free ports. */
 tg_http_config_t test_config(void);
 
+/* One whose timeouts a test can wait for, with room for 20 requests. */
+tg_http_config_t test_short_config(void);
+
+/* Handlers: "Hello", which must not be stored; the body that came; 204. */
+void test_on_hello(tg_http_req_t *req, void *thread_ctx);
+void test_on_echo(tg_http_req_t *req, void *thread_ctx);
+void test_on_empty(tg_http_req_t *req, void *thread_ctx);
+
 int test_connect(uint16_t port);
 int test_try_connect(uint16_t port); /* -1 when refused */
 void test_wait_listening(uint16_t port);
