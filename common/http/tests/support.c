@@ -82,6 +82,12 @@ int test_try_connect(uint16_t port)
     return -1;
 }
 
+int test_close_server(void **state)
+{
+    tg_http_server_close(*state);
+    return 0;
+}
+
 int test_connect(uint16_t port)
 {
     int fd = test_try_connect(port);

@@ -25,6 +25,9 @@ void test_on_hello(tg_http_req_t *req, void *thread_ctx);
 void test_on_echo(tg_http_req_t *req, void *thread_ctx);
 void test_on_empty(tg_http_req_t *req, void *thread_ctx);
 
+/* Ends a group of tests whose state is the server. */
+int test_close_server(void **state);
+
 int test_connect(uint16_t port);
 int test_try_connect(uint16_t port); /* -1 when refused */
 void test_wait_listening(uint16_t port);

@@ -415,7 +415,6 @@ static void the_check_says_that_it_is_in_force_and_refusals_are_counted(void **s
 
 static int open_server(void **state)
 {
-    (void)state;
     static tg_http_config_t config;
     static tg_http_service_t service;
     config = test_config();
@@ -424,14 +423,9 @@ static int open_server(void **state)
                                   .routes = routes,
                                   .route_count = TG_ARRAY_LEN(routes)};
     tg_error_t error;
-    return tg_http_server_open(&service, &server, &error) != TG_OK;
-}
-
-static int close_server(void **state)
-{
-    (void)state;
-    tg_http_server_close(server);
-    return 0;
+    int failed = tg_http_server_open(&service, &server, &error) != TG_OK;
+    *state = server;
+    return failed;
 }
 
 int main(void)
@@ -454,5 +448,5 @@ int main(void)
         cmocka_unit_test(a_request_in_single_bytes_is_the_same),
         cmocka_unit_test(the_check_says_that_it_is_in_force_and_refusals_are_counted),
     };
-    return cmocka_run_group_tests(tests, open_server, close_server);
+    return cmocka_run_group_tests(tests, open_server, test_close_server);
 }

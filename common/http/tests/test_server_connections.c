@@ -285,20 +285,14 @@ static void connections_beyond_the_limit_wait_for_a_place(void **state)
 
 static int open_server(void **state)
 {
-    (void)state;
     static const tg_http_service_t service = {.name = "test",
                                               .config = &config,
                                               .routes = routes,
                                               .route_count = TG_ARRAY_LEN(routes)};
     config = test_short_config();
-    return tg_http_server_open(&service, &server, NULL) != TG_OK;
-}
-
-static int close_server(void **state)
-{
-    (void)state;
-    tg_http_server_close(server);
-    return 0;
+    int failed = tg_http_server_open(&service, &server, NULL) != TG_OK;
+    *state = server;
+    return failed;
 }
 
 int main(void)
@@ -314,5 +308,5 @@ int main(void)
         cmocka_unit_test(a_client_that_reads_slowly_gets_all),
         cmocka_unit_test(connections_beyond_the_limit_wait_for_a_place),
     };
-    return cmocka_run_group_tests(tests, open_server, close_server);
+    return cmocka_run_group_tests(tests, open_server, test_close_server);
 }

@@ -246,21 +246,15 @@ static void a_late_handler_is_cancelled_and_answered_for(void **state)
 
 static int open_server(void **state)
 {
-    (void)state;
     static const tg_http_service_t service = {.name = "test",
                                               .config = &config,
                                               .routes = routes,
                                               .route_count = TG_ARRAY_LEN(routes),
                                               .secret = "hush hush"};
     config = test_short_config();
-    return tg_http_server_open(&service, &server, NULL) != TG_OK;
-}
-
-static int close_server(void **state)
-{
-    (void)state;
-    tg_http_server_close(server);
-    return 0;
+    int failed = tg_http_server_open(&service, &server, NULL) != TG_OK;
+    *state = server;
+    return failed;
 }
 
 int main(void)
@@ -275,5 +269,5 @@ int main(void)
         cmocka_unit_test(requests_beyond_the_limit_are_told_to_come_back),
         cmocka_unit_test(a_late_handler_is_cancelled_and_answered_for),
     };
-    return cmocka_run_group_tests(tests, open_server, close_server);
+    return cmocka_run_group_tests(tests, open_server, test_close_server);
 }
